@@ -7,7 +7,7 @@ use super::legend::{Legend, Swatch};
 use super::paint::paint;
 use super::panel::{Frame, Panel};
 use super::r2_by_layer::depth_axis;
-use super::scene::Scene;
+use super::scene::{Label, Scene};
 use super::style::*;
 use crate::error::{Error, Result};
 use crate::results::LensScoreRow;
@@ -72,9 +72,8 @@ pub(super) fn scene(rows: &[LensScoreRow]) -> Result<Scene> {
     legend.draw(&mut scene, (LEFT, 14.0), strip_width);
     let deepest = curves.iter().flat_map(|c| &c.rows).map(|(depth, _)| *depth as usize).max().unwrap_or(0);
     let own = curves[0].rows.last().map_or(0.0, |(_, row)| row.cross_entropy);
-    let all = || curves.iter().flat_map(|curve| &curve.rows).map(|(_, row)| *row);
-    let ends = Interval::of(all().flat_map(|row| [row.cross_entropy, row.low, row.high]).chain([own]));
-    let kls = Interval::of(all().map(|row| row.kl).chain([0.0]));
+    let ends = range(&curves, own, |row| [row.cross_entropy, row.low, row.high]);
+    let kls = range(&curves, 0.0, |row| [row.kl; 3]);
     let label = "nats per token";
     for (i, (title, interval)) in
         [("cross-entropy of the next token", ends), ("divergence from the model's prediction", kls)]
@@ -102,6 +101,17 @@ pub(super) fn scene(rows: &[LensScoreRow]) -> Result<Scene> {
     Ok(scene)
 }
 
+/// The range of an axis. The embedding of a logit lens is often far off; where it would flatten all other layers, it is left
+/// out of the range.
+fn range(curves: &[Curve], level: f64, values: fn(&LensScoreRow) -> [f64; 3]) -> Interval {
+    let over = |least: f64| {
+        let rows = curves.iter().flat_map(|curve| &curve.rows).filter(move |(depth, _)| *depth >= least);
+        Interval::of(rows.flat_map(|(_, row)| values(row)).chain([level]))
+    };
+    let (all, later) = (over(0.0), over(1.0));
+    if later.length() > 0.0 && all.high > later.low + 1.5 * later.length() { later } else { all }
+}
+
 /// The look of a curve, and the quantity that it shows.
 struct Look {
     is_loss: bool,
@@ -116,7 +126,8 @@ impl From<(bool, Stroke)> for Look {
 
 fn draw(scene: &mut Scene, curve: &Curve, panel: &Panel, look: Look) {
     let Look { is_loss, stroke } = look;
-    let at = |depth: f64, value: f64| panel.at((depth, value));
+    let top = panel.y.high;
+    let at = |depth: f64, value: f64| panel.at((depth, value.clamp(panel.y.low, top)));
     let has_band = curve.rows.iter().all(|(_, row)| row.low.is_finite() && row.high.is_finite());
     if is_loss && has_band {
         let highs = curve.rows.iter().map(|(depth, row)| at(*depth, row.high));
@@ -127,7 +138,13 @@ fn draw(scene: &mut Scene, curve: &Curve, panel: &Panel, look: Look) {
     let points: Vec<_> = curve.rows.iter().map(|(depth, row)| at(*depth, value(row))).collect();
     scene.line(&points, stroke);
     let radius = if points.len() > 16 { 2.2 } else { 3.4 };
-    points.iter().for_each(|point| scene.dot(*point, radius, stroke.ink));
+    for (point, (_, row)) in points.iter().zip(&curve.rows) {
+        scene.dot(*point, radius, stroke.ink);
+        if value(row) > top {
+            let words = format!("{:.1}, above the axis", value(row));
+            scene.text(Label::level(words, (point.0 + 8.0, point.1 + 12.0), TICK_SIZE));
+        }
+    }
 }
 
 fn collect(rows: &[LensScoreRow]) -> Result<Vec<Curve<'_>>> {

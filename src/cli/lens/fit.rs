@@ -102,7 +102,6 @@ impl FitLens {
 fn print_scores(rows: &[LensScoreRow]) {
     let of = |lens: &str| rows.iter().filter(|row| row.lens == lens).collect::<Vec<_>>();
     let (logit, ridge) = (of("logit"), of("ridge"));
-    let Some(own) = logit.last() else { return };
     let line = |(logit, ridge): (&&LensScoreRow, &&LensScoreRow)| {
         let interval =
             |row: &LensScoreRow| format!("{:.3} ± {:.3}", row.cross_entropy, (row.high - row.low) / 2.0);
@@ -131,14 +130,25 @@ fn print_scores(rows: &[LensScoreRow]) {
          KL: divergence of the model's prediction from the lens's, nats per token. same: the same most probable token.\n\
          The last layer is the model itself.",
     );
-    let half = own.kl + (logit[0].kl - own.kl) / 2.0;
-    let reached = |rows: &[&LensScoreRow]| {
-        rows.iter().rev().take_while(|row| row.kl <= half).last().map(|row| row.layer.clone())
+    print_summary(&logit, &ridge);
+}
+
+/// Prints a sentence that compares the two lenses before the last layer.
+fn print_summary(logit: &[&LensScoreRow], ridge: &[&LensScoreRow]) {
+    let n = logit.len().min(ridge.len()).saturating_sub(1);
+    let n_nearer = logit[..n].iter().zip(ridge).filter(|(logit, ridge)| ridge.kl < logit.kl).count();
+    let mean = |rows: &[&LensScoreRow]| rows[..n].iter().map(|row| row.kl).sum::<f64>() / n as f64;
+    let agrees = |rows: &[&LensScoreRow]| {
+        let from = rows.iter().rev().take_while(|row| row.agreement >= 0.5).last();
+        from.map_or("–".to_string(), |row| row.layer.clone())
     };
-    if let (Some(of_logit), Some(of_ridge)) = (reached(&logit), reached(&ridge)) {
-        say!(
-            "From layer {of_ridge} on, the ridge lens is within half of the embedding's divergence ({half:.2} nats) from the \
-             model; the logit lens from layer {of_logit} on."
-        );
-    }
+    say!(
+        "The ridge lens is nearer to the model than the logit lens at {n_nearer} of the {n} layers before the last (mean KL \
+         {:.2} and {:.2} nats). It predicts the model's most probable token at half of the tokens or more from layer {} on, \
+         the logit lens from layer {} on.",
+        mean(ridge),
+        mean(logit),
+        agrees(ridge),
+        agrees(logit)
+    );
 }
