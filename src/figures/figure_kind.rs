@@ -2,7 +2,7 @@
 
 use super::format::{Caption, Format};
 use crate::error::Result;
-use crate::results::{NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
+use crate::results::{LensScoreRow, NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
 
 /// A kind of figure.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,8 @@ pub enum Subject {
     },
     /// One sweep.
     Sweep,
+    /// One lens, beside the logit lens.
+    Lens,
 }
 
 /// The saved rows of one subject; each figure uses the rows that it needs.
@@ -49,6 +51,8 @@ pub struct SavedRows {
     pub sweep: Vec<SweepRow>,
     /// Points of one sweep; the title names their effect and its unit.
     pub points: Captioned<SweepPoint>,
+    /// Scores of lenses of one model.
+    pub lenses: Vec<LensScoreRow>,
 }
 
 /// Rows, and the text above their figure.
@@ -96,7 +100,7 @@ impl FigureKind {
     pub fn file_name(&self, dataset: &str) -> String {
         match self.subject {
             Subject::Dataset { suffix } => format!("{dataset}{suffix}"),
-            Subject::Datasets | Subject::Sweep => self.name.to_string(),
+            Subject::Datasets | Subject::Sweep | Subject::Lens => self.name.to_string(),
         }
     }
 }

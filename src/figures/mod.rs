@@ -9,6 +9,7 @@
 //! - `text_by_dose`: the place or time that the text names at each dose
 //! - `dose_by_layer`, `effect_by_kl`: all layers and doses of a sweep in one figure; `sweep_points`: the points of its
 //!   own direction and of random ones
+//! - `lens_by_layer`: cross-entropy and divergence of lenses at each depth
 //! - `panel`, `columns`, `axis`, `legend`, `header`: parts that figures share
 //! - `png_text`: a text inside a PNG, which viewers ignore
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the letters of the bundled `font`
@@ -27,6 +28,7 @@ mod font;
 mod format;
 mod header;
 mod legend;
+mod lens_by_layer;
 mod map;
 mod neurons;
 mod paint;
@@ -53,6 +55,7 @@ pub use effect_by_kl::effect_by_kl;
 pub use figure_kind::{Captioned, FigureKind, SavedRows, Subject};
 pub use font::letters_without_glyph;
 pub use format::{Caption, Format};
+pub use lens_by_layer::lens_by_layer;
 pub use neurons::neurons;
 pub use png_text::{with_text, without_text};
 pub use predictions::predictions;
@@ -61,7 +64,7 @@ pub use r2_by_layer::r2_by_layer;
 pub use text_by_dose::text_by_dose;
 
 /// Every figure, in the order in which the figures of one subject are drawn.
-pub const FIGURES: [FigureKind; 9] = [
+pub const FIGURES: [FigureKind; 10] = [
     predictions::FIGURE,
     neurons::FIGURE,
     classes_by_layer::FIGURE,
@@ -71,4 +74,5 @@ pub const FIGURES: [FigureKind; 9] = [
     text_by_dose::FIGURE,
     dose_by_layer::FIGURE,
     effect_by_kl::FIGURE,
+    lens_by_layer::FIGURE,
 ];

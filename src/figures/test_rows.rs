@@ -1,8 +1,8 @@
 //! Made-up rows similar to a run's, for the tests.
 
 use crate::results::{
-    CENTROID, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, RIDGE_AND_TEXT, SHUFFLED, SHUFFLED_WEIGHTS,
-    ScoreRow, SweepRow, TEXT, UNTRAINED,
+    CENTROID, LensScoreRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, RIDGE_AND_TEXT, SHUFFLED,
+    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, TEXT, UNTRAINED,
 };
 
 pub(super) const DATASETS: [(&str, f64); 6] = [
@@ -233,4 +233,29 @@ pub(super) fn sparse() -> Vec<ScoreRow> {
         rows.push(score("art", &format!("k-sparse-{k}/untrained"), "3", [0.1, 0.04]));
     }
     rows
+}
+
+/// Scores of a logit lens and a ridge lens over `n_layers` blocks.
+pub(super) fn lenses(n_layers: usize) -> Vec<LensScoreRow> {
+    let row = |lens: &str, depth: usize| {
+        let rest = (n_layers - depth) as f64 / n_layers as f64;
+        let kl = rest * if lens == "logit" { 9.0 } else { 3.0 };
+        let layer = if depth == 0 { "embed".to_string() } else { (depth - 1).to_string() };
+        let half = 0.2 + rest / 10.0;
+        LensScoreRow {
+            model: "sample".into(),
+            lens: lens.into(),
+            hook_point: format!("blocks.{layer}.hook_resid_post"),
+            layer,
+            cross_entropy: 3.2 + kl,
+            low: 3.2 + kl - half,
+            high: 3.2 + kl + half,
+            kl,
+            agreement: 1.0 - rest,
+            penalty: f64::NAN,
+            tokens: 1000,
+            texts: 90,
+        }
+    };
+    ["logit", "ridge"].iter().flat_map(|lens| (0..=n_layers).map(move |depth| row(lens, depth))).collect()
 }

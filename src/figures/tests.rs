@@ -3,9 +3,11 @@
 use super::font;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::FONT_SLACK;
-use super::test_rows::{classes, places, score, scores, sparse, sweep, texts, units, years};
+use super::test_rows::{classes, lenses, places, score, scores, sparse, sweep, texts, units, years};
 use super::*;
-use crate::results::{NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepPoint, SweepRow};
+use crate::results::{
+    LensScoreRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepPoint, SweepRow,
+};
 use crate::{Error, Result};
 
 /// A caption as long as a run's own.
@@ -60,6 +62,8 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ),
         ("sweep_year", super::dose_response::scene(&at_target("year")).unwrap()),
         ("sweep_narrow", super::dose_response::scene(&texts()).unwrap()),
+        ("lens", super::lens_by_layer::scene(&lenses(6)).unwrap()),
+        ("lens_deep", super::lens_by_layer::scene(&lenses(32)).unwrap()),
         ("texts", super::text_by_dose::scene(&texts()).unwrap()),
         ("texts_one", super::text_by_dose::scene(&texts_at(&["0"])).unwrap()),
         ("texts_two", super::text_by_dose::scene(&texts_at(&["1", "1+2"])).unwrap()),
@@ -107,6 +111,10 @@ fn long_scenes() -> Vec<(&'static str, Scene)> {
     let doses = |rows: Vec<SweepRow>, factor: f64| -> Vec<SweepRow> {
         rows.into_iter().map(|row| SweepRow { dose: row.dose * factor, ..row }).collect()
     };
+    let long_lenses: Vec<LensScoreRow> = lenses(32)
+        .into_iter()
+        .map(|row| LensScoreRow { lens: long(&row.lens), model: long(&row.model), kl: row.kl * 1e4, ..row })
+        .collect();
     vec![
         ("r2", super::r2_by_layer::scene(&scores).unwrap()),
         ("places", super::predictions::scene(&grouped(places(300)), &caption).unwrap()),
@@ -117,6 +125,7 @@ fn long_scenes() -> Vec<(&'static str, Scene)> {
         ("doses_one", super::dose_by_layer::scene(&one, what).unwrap()),
         ("kl_some", super::effect_by_kl::scene(&some, what).unwrap()),
         ("kl_one", super::effect_by_kl::scene(&one, text).unwrap()),
+        ("lens", super::lens_by_layer::scene(&long_lenses).unwrap()),
         ("texts", super::text_by_dose::scene(&doses(texts(), 1e5)).unwrap()),
         ("sweep", super::dose_response::scene(&doses(sweep(), 1e5)).unwrap()),
     ]
@@ -437,6 +446,7 @@ fn figures_have_different_names_and_are_drawn_from_saved_rows() {
         neurons: Captioned { rows: units(2, 9), ..Captioned::default() },
         sweep: texts(),
         points: Captioned { rows: vec![point], ..Captioned::default() },
+        lenses: lenses(3),
     };
     let names: std::collections::BTreeSet<&str> = FIGURES.iter().map(|figure| figure.name).collect();
     assert_eq!(names.len(), FIGURES.len());

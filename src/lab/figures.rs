@@ -11,8 +11,9 @@ use crate::hook_point::HookPoint;
 use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    ACCURACY, CENTROID, K_SPARSE, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE,
-    SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS, load_unchanged_rows,
+    ACCURACY, CENTROID, K_SPARSE, LENS_SCORES_FILE, LensScoreRow, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE,
+    PredictionRow, RIDGE, SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED,
+    WORD_VECTORS, load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -292,7 +293,8 @@ pub fn draw_neurons(
     canvas.draw(|figure| matches!(figure.subject, Subject::Dataset { .. }), &rows, dataset)
 }
 
-/// Draws the saved rows of a model: its datasets under one prompt, and its sweeps, whose figures go next to their rows;
+/// Draws the saved rows of a model: its datasets under one prompt, and its sweeps and lenses, whose figures go next to their
+/// rows;
 /// returns the paths of the files.
 ///
 /// # Errors
@@ -303,8 +305,10 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
         names.figures.is_empty() || names.figures.iter().any(|name| name == figure.name)
     };
     let is_of_sweeps = |figure: &FigureKind| figure.subject == Subject::Sweep;
+    let is_of_lenses = |figure: &FigureKind| figure.subject == Subject::Lens;
+    let is_of_datasets = |figure: &FigureKind| !is_of_sweeps(figure) && !is_of_lenses(figure);
     let mut files = Vec::new();
-    if FIGURES.iter().any(|figure| wanted(figure) && !is_of_sweeps(figure)) {
+    if FIGURES.iter().any(|figure| wanted(figure) && is_of_datasets(figure)) {
         let mut drawn = Vec::new();
         for dataset in datasets {
             drawn.push(Drawn::load(dataset, &lab.probes(model, dataset, results))?);
@@ -318,6 +322,12 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
         let wanted = |figure: &FigureKind| is_of_sweeps(figure) && wanted(figure);
         files.extend(Canvas::new(folder, observer).draw(wanted, &rows, "")?);
     }
+    for folder in names.lenses.iter().cloned() {
+        let lenses = load_unchanged_rows(&folder.join(LENS_SCORES_FILE))?;
+        let rows = SavedRows { lenses, ..SavedRows::default() };
+        let wanted = |figure: &FigureKind| is_of_lenses(figure) && wanted(figure);
+        files.extend(Canvas::new(folder, observer).draw(wanted, &rows, "")?);
+    }
     Ok(files)
 }
 
@@ -326,13 +336,25 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
 /// # Errors
 /// [`crate::Error::Io`] naming the folder.
 pub fn saved_sweeps(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
-    let folder = lab.sweeps(model);
+    folders_with(&lab.sweeps(model), "sweep.csv")
+}
+
+/// The folders of a model's lenses that have scores, by name.
+///
+/// # Errors
+/// [`crate::Error::Io`] naming the folder.
+pub fn saved_lenses(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
+    folders_with(&lab.lenses(model), LENS_SCORES_FILE)
+}
+
+/// The folders within a folder that have a file of this name, sorted.
+fn folders_with(folder: &Path, file: &str) -> Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let entries = std::fs::read_dir(&folder).map_err(crate::Error::io("read the folder", &folder))?;
+    let entries = std::fs::read_dir(folder).map_err(crate::Error::io("read the folder", folder))?;
     let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    folders.retain(|folder| folder.join("sweep.csv").is_file());
+    folders.retain(|folder| folder.join(file).is_file());
     folders.sort();
     Ok(folders)
 }
@@ -359,6 +381,8 @@ pub struct SavedNames {
     pub datasets: Vec<FolderName>,
     /// The folders of sweeps.
     pub sweeps: Vec<PathBuf>,
+    /// The folders of lenses.
+    pub lenses: Vec<PathBuf>,
     /// The names of the figures; if empty, all figures whose required rows exist.
     pub figures: Vec<String>,
 }
@@ -380,6 +404,15 @@ pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
         Some(format!("{name} {:.2}", score.value).replace('-', "−"))
     });
     words.collect::<Vec<String>>().join(", ")
+}
+
+/// Draws the figures of a lens from its scores; returns the paths of the files.
+///
+/// # Errors
+/// Those of drawing and saving.
+pub fn draw_lens(rows: &[LensScoreRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>> {
+    let rows = SavedRows { lenses: rows.to_vec(), ..SavedRows::default() };
+    canvas.draw(|figure| figure.subject == Subject::Lens, &rows, "")
 }
 
 /// Draws a sweep's figures; returns the paths of the files.

@@ -9,6 +9,7 @@
 //! - `comparison`, `geometry`, `neurons`: analyses of probes
 //! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose–response sweeps
 //! - `dictionaries`: sparse dictionaries
+//! - `lenses`: the next token that the model would predict from an earlier layer
 //! - `experiment`, `run`: all stages, from one file
 //! - `figures`: figures as files; `picture`: the signature of a PNG; `placed`: exchanged folders
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
@@ -23,6 +24,7 @@ mod facade;
 mod figures;
 mod folders;
 mod geometry;
+mod lenses;
 mod models;
 mod neurons;
 mod next_step;
@@ -50,11 +52,12 @@ pub use dictionaries::{
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, probed_datasets,
-    saved_beside, saved_sweeps, scored_datasets,
+    Canvas, Drawn, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_sweep, probed_datasets,
+    saved_beside, saved_lenses, saved_sweeps, scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
+pub use lenses::{LensReport, LensSettings, fit_lens, load_lens};
 pub use models::{ModelSettings, find as find_model, name_in_lab, pull as pull_model, weights_card};
 pub use neurons::{NeuronReport, NeuronSettings, neurons};
 pub use next_step::{Given, NextStep};

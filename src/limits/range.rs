@@ -111,6 +111,8 @@ pub const EPOCHS: Limit = Limit::new(1, 100_000);
 pub const SENTENCES: Limit = Limit::new(0, 1_000_000);
 /// Latents of a dictionary.
 pub const LATENTS: Limit = Limit::new(1, 1 << 28);
+/// Tokens that a lens is fitted to.
+pub const LENS_TOKENS: Limit = Limit::new(3, 1 << 28);
 /// Rows or tokens per training step.
 pub const BATCH: Limit = Limit::new(1, 1 << 28);
 /// Steps between checkpoints.

@@ -53,7 +53,7 @@ pub use readers::{
     CLASSIFIERS, ChosenRegressor, Circle, ClassificationTask, Classifier, FitStatistic, MethodPredictions,
     REGRESSORS, RegressionTask, Regressor,
 };
-pub use ridge::{Decomposition, Edge, PenaltyGrid, Ridge, Solution, Trial};
+pub use ridge::{Decomposition, Edge, MapRows, PenaltyGrid, Ridge, Solution, StreamMap, Trial};
 pub use saved::{
     PROBES_FILE, PartialProbe, PartialProbes, ProbeSet, ProbeSetAbout, StoredProbe, StreamMoments,
 };

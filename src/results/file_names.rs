@@ -20,3 +20,5 @@ pub const ABLATIONS_FILE: &str = "ablations.csv";
 pub const TOKENS_FILE: &str = "tokens.csv";
 /// Dose–response sweeps, of [`SweepRow`](super::SweepRow).
 pub const SWEEP_FILE: &str = "sweep.csv";
+/// Scores of lenses by layer, of [`LensScoreRow`](super::LensScoreRow).
+pub const LENS_SCORES_FILE: &str = "lens.csv";

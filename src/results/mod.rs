@@ -5,6 +5,7 @@
 //! - `geometry`: participation ratios and cosines of probes
 //! - `neurons`: MLP neurons and their ablation
 //! - `sweeps`: dose–response sweeps of steering
+//! - `lenses`: scores of lenses by layer, and the tokens that they read in a text
 //! - `dictionaries`: latents of sparse dictionaries, and their clamping
 //! - `csv_rows`: saves and loads rows
 //! - `file_names`: the names of result files
@@ -14,6 +15,7 @@ mod csv_rows;
 mod dictionaries;
 mod file_names;
 mod geometry;
+mod lenses;
 mod neurons;
 mod scores;
 mod sweeps;
@@ -23,6 +25,7 @@ pub use csv_rows::{load_rows, load_unchanged_rows, parse_rows, save_rows};
 pub use dictionaries::{ClampRow, LatentGroupRow, LatentRow, LatentTokenRow};
 pub use file_names::*;
 pub use geometry::{CosineRow, ParticipationRow};
+pub use lenses::{LensScoreRow, LensTokenRow};
 pub use neurons::{AblationRow, NeuronRow};
 pub use scores::*;
 pub use sweeps::{SweepPoint, SweepRow};

@@ -30,6 +30,7 @@ mod hub_tokenizers;
 mod import;
 mod kills;
 mod laws;
+mod lenses;
 mod limits;
 mod loading;
 mod mutated;

@@ -71,7 +71,7 @@ fn outside(folder: &Path, lab: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// The flags that take a name, each with the other flags of a quick command; `NAME` is the name.
-const FLAGS: [&[&str]; 17] = [
+const FLAGS: [&[&str]; 19] = [
     &["train", "--name=NAME", "--dataset", "nothing"],
     &["features", "train", "--hook-point", "blocks.9.hook_resid_post", "--name=NAME"],
     &["steer", "sweep", "--dataset", "towns", "--target", "latitude", "--prompts", "x", "--called=NAME"],
@@ -88,6 +88,8 @@ const FLAGS: [&[&str]; 17] = [
     &["probe", "geometry", "--dataset", "towns", "--prompt=NAME"],
     &["probe", "compare", "NAME/towns/empty", "NAME"],
     &["neurons", "--dataset=NAME"],
+    &["lens", "--prompt", "Oslo", "--lens=NAME"],
+    &["lens", "fit", "--name=NAME"],
     &["models", "inspect", "NAME"],
 ];
 
