@@ -2,7 +2,7 @@
 
 use super::format::{Caption, Format};
 use crate::error::Result;
-use crate::results::{LensScoreRow, NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
+use crate::results::{LensScoreRow, NeuronRow, PredictionRow, ScoreRow, StratumRow, SweepPoint, SweepRow};
 
 /// A kind of figure.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,8 @@ pub struct SavedRows {
     pub sparse: Captioned<ScoreRow>,
     /// MLP neurons of one dataset.
     pub neurons: Captioned<NeuronRow>,
+    /// Strata of the test entities of one dataset, over one text and of one target.
+    pub strata: Captioned<StratumRow>,
     /// Rows of one sweep, of the directions `probe` and `random`.
     pub sweep: Vec<SweepRow>,
     /// Points of one sweep; the title names their effect and its unit.

@@ -92,6 +92,11 @@ impl Lab {
         self.root.join("lenses").join(model)
     }
 
+    /// The file of learned word vectors.
+    pub fn word_vectors(&self, name: &FolderName) -> PathBuf {
+        self.root.join("vectors").join(format!("{name}.txt"))
+    }
+
     /// The folder of a model that the lab itself has.
     pub fn model_folder(&self, name: &FolderName) -> PathBuf {
         self.root.join("models").join(name)

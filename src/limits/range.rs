@@ -115,6 +115,10 @@ pub const LATENTS: Limit = Limit::new(1, 1 << 28);
 pub const LENS_TOKENS: Limit = Limit::new(3, 1 << 28);
 /// Rows or tokens per training step.
 pub const BATCH: Limit = Limit::new(1, 1 << 28);
+/// Words on each side of a word that count as its context.
+pub const WINDOW: Limit = Limit::new(1, 1000);
+/// Times that a word occurs in a text.
+pub const COUNTS: Limit = Limit::new(1, 1 << 40);
 /// Steps between checkpoints.
 pub const STEPS: Limit = Limit::new(1, u32::MAX as u64);
 

@@ -4,6 +4,8 @@
 pub const SCORES_FILE: &str = "scores.csv";
 /// Predictions at the best hook point, of [`PredictionRow`](super::PredictionRow).
 pub const PREDICTIONS_FILE: &str = "predictions.csv";
+/// The surplus in parts of the test entities, of [`StratumRow`](super::StratumRow).
+pub const STRATA_FILE: &str = "strata.csv";
 /// Participation ratios, of [`ParticipationRow`](super::ParticipationRow).
 pub const PARTICIPATION_FILE: &str = "participation.csv";
 /// Cosines between layers, of [`CosineRow`](super::CosineRow).

@@ -1,6 +1,7 @@
 //! Result rows as tidy CSV files: written by probing, steering and dictionaries, read by figures.
 //!
 //! - `scores`: scores and predictions of probes, and the methods and baselines that they name
+//! - `strata`: the surplus in parts of the test entities
 //! - `comparisons`: differences between two sets of predictions
 //! - `geometry`: participation ratios and cosines of probes
 //! - `neurons`: MLP neurons and their ablation
@@ -18,6 +19,7 @@ mod geometry;
 mod lenses;
 mod neurons;
 mod scores;
+mod strata;
 mod sweeps;
 
 pub use comparisons::ComparisonRow;
@@ -28,4 +30,5 @@ pub use geometry::{CosineRow, ParticipationRow};
 pub use lenses::{LensScoreRow, LensTokenRow};
 pub use neurons::{AblationRow, NeuronRow};
 pub use scores::*;
+pub use strata::{ALL, StratumRow};
 pub use sweeps::{SweepPoint, SweepRow};

@@ -250,10 +250,12 @@ fn small_lab() -> tempfile::TempDir {
 }
 
 /// A quick run of each command with numeric flags; `PROBES` stands for saved probes of the bundled model.
-const RUNS: [(&str, &str); 16] = [
+const RUNS: [(&str, &str); 18] = [
     ("extract", "--dataset towns.csv"),
     ("probe", "--dataset towns.csv --no-baselines --resamples 2"),
     ("probe compare", "towns.csv towns.csv"),
+    ("probe strata", "--dataset towns.csv --vectors none --resamples 2"),
+    ("vectors learn", "texts.txt --name learned --dim 2 --min-count 1"),
     ("generate", "--prompt Oslo --tokens 2"),
     ("chat", ""),
     ("steer", "--prompt Oslo --tokens 2 --direction v.safetensors --dose 1rms --layer 2"),

@@ -76,12 +76,16 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "word_vectors",
-        &["error", "limits", "artefact", "datasets"],
+        &["error", "limits", "artefact", "datasets", "progress"],
         &[
             "crc32fast",
+            "faer",
             "flate2",
             "half",
             "ndarray",
+            "rand",
+            "rand_chacha",
+            "rayon",
             "safetensors",
             "tempfile",
             "unicode_normalization",
@@ -114,6 +118,7 @@ const ARROWS: &[Arrows] = &[
             "safetensors",
             "serde",
             "serde_json",
+            "unicode_script",
         ],
     ),
     (
@@ -232,6 +237,7 @@ const ARROWS: &[Arrows] = &[
             "progress",
             "results",
             "datasets",
+            "word_vectors",
             "tokenizer",
             "model",
             "activations",
