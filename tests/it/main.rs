@@ -20,6 +20,7 @@ mod gguf;
 mod gguf_bad_input;
 mod gguf_files;
 mod gguf_oddities;
+mod gradients;
 mod hostile;
 mod hub;
 mod hub_blobs;
