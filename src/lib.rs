@@ -28,6 +28,7 @@
 //! - [`probes`]: exact ridge and other probes, their scores and baselines
 //! - [`features`]: sparse dictionaries of the stream
 //! - [`steering`]: directions added while the model generates
+//! - [`causal`]: exchanges of subspaces between texts, which test if an answer depends on them
 //! - [`results`]: the rows that probes and steering write; [`figures`]: figures of these rows
 //! - [`lab`]: all of these with models and datasets by name, as `mappa` runs them
 //!
@@ -38,6 +39,7 @@
 
 pub mod activations;
 pub mod artefact;
+pub mod causal;
 pub mod datasets;
 pub mod error;
 pub mod features;

@@ -6,7 +6,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 use mappa::artefact::FolderName;
 use mappa::datasets::{Prompt, name_of};
 use mappa::figures::FIGURES;
-use mappa::lab::{Lab, SavedNames, draw_saved, name_in_lab, probed_datasets, saved_sweeps, scored_datasets};
+use mappa::lab::{
+    Lab, SavedNames, draw_saved, name_in_lab, probed_datasets, saved_causes, saved_sweeps, scored_datasets,
+};
 use mappa::model::BUNDLED_MODEL;
 use mappa::results::SCORES_FILE;
 use mappa::{Error, Result};
@@ -42,6 +44,7 @@ impl Figure {
         let folder = self.folder(lab, model)?;
         let names = self.scored(lab, model, &folder)?;
         let sweeps = if self.datasets.is_empty() { saved_sweeps(lab, model)? } else { Vec::new() };
+        let causes = if self.datasets.is_empty() { saved_causes(lab, model) } else { Vec::new() };
         if names.is_empty() && sweeps.is_empty() {
             let found = format!("no scores in {}", lab.probes_of(model).display());
             return Err(Error::invalid(
@@ -51,10 +54,10 @@ impl Figure {
             ));
         }
         let (model, figures) = (model.clone(), self.figures.clone());
-        let names = SavedNames { model, results: folder, datasets: names, sweeps, figures };
+        let names = SavedNames { model, results: folder, datasets: names, sweeps, causes, figures };
         let files = draw_saved(lab, &names, &mut TerminalObserver::default())?;
         if files.is_empty() {
-            let expected = "rows of `mappa probe`, `mappa neurons` or `mappa steer sweep`";
+            let expected = "rows of `mappa probe`, `mappa neurons`, `mappa cause` or `mappa steer sweep`";
             return Err(Error::invalid("figures", "no saved rows for them", expected));
         }
         for file in files {

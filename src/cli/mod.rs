@@ -1,6 +1,6 @@
 //! The command line: one file or folder per command, each with its own flags.
 //!
-//! - `run`, `extract`, `probe`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands;
+//! - `run`, `extract`, `probe`, `neurons`, `cause`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands;
 //!   `compare` has the subcommands of `probe`
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
@@ -12,6 +12,7 @@
 
 #[macro_use]
 mod terminal;
+mod cause;
 mod chat;
 mod compare;
 mod datasets;
@@ -83,6 +84,7 @@ enum Command {
     Chat(chat::Chat),
     Steer(Box<steer::Steer>),
     Neurons(neurons::Neurons),
+    Cause(Box<cause::Cause>),
     Features(features::Features),
     Figure(figure::Figure),
     Train(train::Train),
@@ -124,6 +126,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Chat(args)) => args.run(&lab),
         Some(Command::Steer(args)) => args.run(&lab),
         Some(Command::Neurons(args)) => args.run(&lab),
+        Some(Command::Cause(args)) => args.run(&lab),
         Some(Command::Features(args)) => args.run(&lab),
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),

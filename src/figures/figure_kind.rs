@@ -2,7 +2,7 @@
 
 use super::format::{Caption, Format};
 use crate::error::Result;
-use crate::results::{NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
+use crate::results::{InterchangeRow, NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
 
 /// A kind of figure.
 #[derive(Debug, Clone, Copy)]
@@ -30,12 +30,14 @@ pub enum Subject {
     },
     /// One sweep.
     Sweep,
+    /// One causal test.
+    Cause,
 }
 
 /// The saved rows of one subject; each figure uses the rows that it needs.
 #[derive(Debug, Clone, Default)]
 pub struct SavedRows {
-    /// Scores of all datasets.
+    /// Scores of all datasets, or of one causal test's probes.
     pub scores: Vec<ScoreRow>,
     /// Predictions of one dataset.
     pub predictions: Captioned<PredictionRow>,
@@ -45,6 +47,8 @@ pub struct SavedRows {
     pub sweep: Vec<SweepRow>,
     /// Points of one sweep; the title names their effect and its unit.
     pub points: Captioned<SweepPoint>,
+    /// Exchanges of one causal test; `scores` has those of its probes.
+    pub causes: Captioned<InterchangeRow>,
 }
 
 /// Rows, and the text above their figure.
@@ -92,7 +96,7 @@ impl FigureKind {
     pub fn file_name(&self, dataset: &str) -> String {
         match self.subject {
             Subject::Dataset { suffix } => format!("{dataset}{suffix}"),
-            Subject::Datasets | Subject::Sweep => self.name.to_string(),
+            Subject::Datasets | Subject::Sweep | Subject::Cause => self.name.to_string(),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! - `text_by_dose`: the place or time that the text names at each dose
 //! - `dose_by_layer`, `effect_by_kl`: all layers and doses of a sweep in one figure; `sweep_points`: the points of its
 //!   own direction and of random ones
+//! - `used_by_layer`: a probe's scores and the exchanges of subspaces
 //! - `panel`, `columns`, `axis`, `legend`, `header`: parts that figures share
 //! - `png_text`: a text inside a PNG, which viewers ignore
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the letters of the bundled `font`
@@ -41,6 +42,7 @@ mod test_rows;
 #[cfg(test)]
 mod tests;
 mod text_by_dose;
+mod used_by_layer;
 
 pub use dose_by_layer::dose_by_layer;
 pub use dose_response::dose_response;
@@ -53,9 +55,10 @@ pub use png_text::{with_text, without_text};
 pub use predictions::predictions;
 pub use r2_by_layer::r2_by_layer;
 pub use text_by_dose::text_by_dose;
+pub use used_by_layer::used_by_layer;
 
 /// Every figure, in the order in which the figures of one subject are drawn.
-pub const FIGURES: [FigureKind; 7] = [
+pub const FIGURES: [FigureKind; 8] = [
     predictions::FIGURE,
     neurons::FIGURE,
     r2_by_layer::FIGURE,
@@ -63,4 +66,5 @@ pub const FIGURES: [FigureKind; 7] = [
     text_by_dose::FIGURE,
     dose_by_layer::FIGURE,
     effect_by_kl::FIGURE,
+    used_by_layer::FIGURE,
 ];

@@ -8,12 +8,14 @@
 //! - `saved_probes`: probes by their targets
 //! - `comparison`, `geometry`, `neurons`: analyses of probes
 //! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose–response sweeps
+//! - `causes`: causal tests of subspaces
 //! - `dictionaries`: sparse dictionaries
 //! - `experiment`, `run`: all stages, from one file
 //! - `figures`: figures as files; `picture`: the signature of a PNG
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
 //!   `written`: parses values in the format of flags
 
+mod causes;
 mod comparison;
 mod datasets;
 mod dictionaries;
@@ -39,6 +41,7 @@ mod toml_file;
 mod vectors;
 mod written;
 
+pub use causes::{AnswerChoice, CauseReport, CauseSettings, OwnAnswers, Threshold, Use, UseVerdict, cause};
 pub use comparison::{Comparison, compare_probes};
 pub use datasets::{DatasetSource, Pulled, find as find_dataset, pull as pull_dataset};
 pub use dictionaries::{
@@ -49,8 +52,8 @@ pub use dictionaries::{
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_neurons, draw_probes, draw_saved, draw_sweep, probed_datasets,
-    saved_beside, saved_sweeps, scored_datasets,
+    Canvas, Drawn, SavedNames, draw_cause, draw_neurons, draw_probes, draw_saved, draw_sweep,
+    probed_datasets, saved_beside, saved_causes, saved_sweeps, scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};

@@ -1,6 +1,7 @@
 //! Result rows as tidy CSV files: written by probing, steering and dictionaries, read by figures.
 //!
 //! - `scores`: scores and predictions of probes, and the methods and baselines that they name
+//! - `causes`: exchanges of subspaces, their angles and their ablation
 //! - `comparisons`: differences between two sets of predictions
 //! - `geometry`: participation ratios and cosines of probes
 //! - `neurons`: MLP neurons and their ablation
@@ -9,6 +10,7 @@
 //! - `csv_rows`: saves and loads rows
 //! - `file_names`: the names of result files
 
+mod causes;
 mod comparisons;
 mod csv_rows;
 mod dictionaries;
@@ -18,6 +20,7 @@ mod neurons;
 mod scores;
 mod sweeps;
 
+pub use causes::*;
 pub use comparisons::ComparisonRow;
 pub use csv_rows::{load_rows, load_unchanged_rows, parse_rows, save_rows};
 pub use dictionaries::{ClampRow, LatentGroupRow, LatentRow, LatentTokenRow};

@@ -161,6 +161,11 @@ const ARROWS: &[Arrows] = &[
         &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "safetensors", "serde_json"],
     ),
     (
+        "causal",
+        &["error", "limits", "hook_point", "artefact", "model"],
+        &["candle_core", "faer", "ndarray", "rand", "rand_chacha", "rand_distr", "rayon", "safetensors"],
+    ),
+    (
         "figures",
         &["error", "limits", "results", "shown"],
         &["ab_glyph", "crc32fast", "epaint_default_fonts", "plotters", "png"],
@@ -198,6 +203,7 @@ const ARROWS: &[Arrows] = &[
             "probes",
             "features",
             "steering",
+            "causal",
             "figures",
             "hub",
             "training",
@@ -221,6 +227,7 @@ const ARROWS: &[Arrows] = &[
             "activations",
             "probes",
             "steering",
+            "causal",
             "features",
             "figures",
             "hub",
