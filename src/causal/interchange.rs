@@ -80,11 +80,16 @@ impl<'a> Interchange<'a> {
         Ok(self.sources.rows(layer, &sources)? - batch.base_rows(layer)?)
     }
 
-    /// The answer about each pair after an exchange at the output of a block.
+    /// The answer about each pair after an exchange at the output of a block; without an exchange, from the last block
+    /// of the sources, which is the cheapest.
     ///
     /// # Errors
     /// Those of [`Transformer::forward`].
     pub fn answers(&self, layer: usize, exchange: Exchange) -> Result<Vec<Answered>> {
+        let layer = match exchange {
+            Exchange::Nothing => self.sources.layers().last().copied().unwrap_or(layer),
+            _ => layer,
+        };
         let of_batch = |batch: &PairBatch| {
             let differences = self.differences(layer, batch)?;
             let delta = match exchange {

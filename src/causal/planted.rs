@@ -12,7 +12,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 const D: usize = 24;
 const ANSWERS: usize = 6;
-const ENTITIES: usize = 720;
+const ENTITIES: usize = 1200;
 const IS: u32 = ENTITIES as u32;
 const IN: u32 = IS + 1;
 /// The block that copies the plane from the entity to the last token.

@@ -2,7 +2,7 @@
 
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;
-use super::prompt_flags::PromptFlags;
+use super::prompt_flags::{PromptFlags, flags_of};
 use super::saved_probe_flags::ProbeFlags;
 use super::table::print_columns;
 use super::within::within;
@@ -11,7 +11,7 @@ use mappa::Result;
 use mappa::artefact::FolderName;
 use mappa::lab::suggest::{command, of_model, quoted};
 use mappa::lab::{AnswerChoice, CauseReport, CauseSettings, Lab, Threshold, cause};
-use mappa::limits::{EPOCHS, LAYERS, RANDOM, RESAMPLES, ROWS, VECTOR_WIDTH};
+use mappa::limits::{ANY, CHOICES, EPOCHS, PAIRS, RANDOM, RESAMPLES, VECTOR_WIDTH};
 use mappa::model::Model;
 use mappa::results::{
     AngleRow, DAS, InterchangeRow, MEAN, NOTHING, PATTERN, PROBE, R2, RANDOM as RANDOM_PART, RIDGE,
@@ -49,13 +49,13 @@ pub(super) struct Cause {
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     at: Option<Threshold>,
     /// Number of values of the column that are answers, those with the most test entities first.
-    #[arg(long, default_value_t = 6, value_parser = within(VECTOR_WIDTH))]
+    #[arg(long, default_value_t = 6, value_parser = within(CHOICES))]
     choices: usize,
     /// The blocks after which the stream is exchanged, separated by commas [default: every block].
-    #[arg(long, value_delimiter = ',', value_parser = within(LAYERS))]
+    #[arg(long, value_delimiter = ',', value_parser = within(ANY))]
     layers: Vec<usize>,
     /// Number of training pairs; the test has at most as many.
-    #[arg(long, default_value_t = 200, value_parser = within(ROWS))]
+    #[arg(long, default_value_t = 200, value_parser = within(PAIRS))]
     pairs: usize,
     /// Number of dimensions of the searched and the random subspaces [default: that of the probe].
     #[arg(long, value_parser = within(VECTOR_WIDTH))]
@@ -128,12 +128,13 @@ impl Cause {
         let row = report.interchange.iter().find(|row| row.exchanged == DAS);
         let rank = 2 * row.map_or(1, |row| row.rank);
         let dataset = row.map_or("", |row| &row.dataset);
-        let mut rest = format!(
-            "--dataset {} --prompt {} --answers {}",
-            quoted(self.from.settings().dataset.as_deref().unwrap_or(dataset)),
-            quoted(&self.texts.prompt),
-            quoted(&self.answers.to_string())
-        );
+        let from = self.from.settings();
+        let mut rest = format!("--dataset {}", quoted(from.dataset.as_deref().unwrap_or(dataset)));
+        if let Some(probes) = &from.probes {
+            rest += &format!(" --probes {}", quoted(&probes.to_string_lossy()));
+        }
+        rest += &flags_of(&self.texts.settings());
+        rest += &format!(" --answers {}", quoted(&self.answers.to_string()));
         if let Some(at) = &self.at {
             rest += &format!(" --at {}", quoted(&at.to_string()));
         }

@@ -19,7 +19,7 @@ use crate::results::{
 /// The lowest value on the axis of scores; lower ones are drawn on the edge as a triangle.
 const FLOOR: f64 = -0.1;
 const LEFT: f64 = 90.0;
-const WIDTH: f64 = 560.0;
+const WIDTH: f64 = 646.0;
 const RIGHT: f64 = 24.0;
 /// Height of a panel, and the room for its title above it.
 const HEIGHT: f64 = 210.0;

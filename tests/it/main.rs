@@ -6,6 +6,7 @@ mod atlas;
 mod bad_input;
 mod binary;
 mod buckets;
+mod causes;
 mod commands;
 mod configs;
 mod dictionaries;

@@ -53,7 +53,7 @@ const fn prints(path: &'static str, args: &'static str) -> Trial {
     Trial { path, args, from: Base::Probed, prints: true }
 }
 
-const TRIALS: [Trial; 29] = [
+const TRIALS: [Trial; 30] = [
     writes("run", "LAB/one.toml", Base::Fresh),
     writes("datasets import", "LAB/raw.csv --name mine --group country", Base::Fresh),
     writes("extract", "--model chatty --dataset few --group-nodes 16", Base::Fresh),
@@ -65,6 +65,11 @@ const TRIALS: [Trial; 29] = [
     ),
     writes("probe geometry", "--model chatty --dataset few", Base::Probed),
     writes("neurons", "--model pythia --dataset few --top 4 --seeds 1 --resamples 5", Base::Probed),
+    writes(
+        "cause",
+        "--model chatty --dataset few --prompt At --answers country --pairs 40 --epochs 3 --random 1 --resamples 5",
+        Base::Probed,
+    ),
     writes("figure", "--model chatty --dataset few", Base::Probed),
     writes(
         "steer extract",

@@ -115,9 +115,6 @@ impl CauseJob<'_> {
             let expected = format!("1 to {}, half of the stream's width", spec.d_model / 2);
             return Err(Error::invalid("--rank", rank, expected));
         }
-        if self.settings.choices < 2 {
-            return Err(Error::invalid("--choices", self.settings.choices, "at least 2 answers"));
-        }
         self.layers()?
             .into_iter()
             .try_for_each(|layer| self.probes.set.get(HookPoint::ResidPost(layer)).map(drop))
@@ -231,7 +228,11 @@ impl CauseJob<'_> {
         let stage = format!("{}: exchanges", self.prompted.dataset.name);
         let mut done = 0;
         observer.progress(&Progress::counted(&stage, 0, total as u64));
-        let sources = SourceStreams::new(model, question, layers)?;
+        // The last block always: the answers without an exchange continue from there.
+        let last = model.spec.n_layers - 1;
+        let with_last: Vec<usize> =
+            layers.iter().copied().filter(|layer| *layer != last).chain([last]).collect();
+        let sources = SourceStreams::new(model, question, &with_last)?;
         let interchange = |pairs| Interchange::new(model, question, &sources, pairs);
         let (training, test) = (interchange(&prepared.training)?, interchange(&prepared.test)?);
         let (names, labels) = (&self.names(), &question.labels());

@@ -9,7 +9,7 @@ use super::settings::CauseSettings;
 use super::verdict::UseVerdict;
 use crate::activations::Recording;
 use crate::error::{Error, Result};
-use crate::limits::{EPOCHS, RANDOM, RESAMPLES, ROWS};
+use crate::limits::{CHOICES, EPOCHS, PAIRS, RANDOM, RESAMPLES};
 use crate::model::{Compute, Model};
 use crate::progress::Observer;
 use crate::results::{AngleRow, InterchangeRow, SCORES_FILE, ScoreRow, SubspaceAblationRow, load_rows};
@@ -92,7 +92,8 @@ fn check(model: &Model, settings: &CauseSettings) -> Result<()> {
     RANDOM.check("--random", settings.random)?;
     EPOCHS.check("--epochs", settings.epochs as u64)?;
     RESAMPLES.check("--resamples", settings.resamples as u64)?;
-    ROWS.check("--pairs", settings.pairs as u64)?;
+    PAIRS.check("--pairs", settings.pairs as u64)?;
+    CHOICES.check("--choices", settings.choices as u64)?;
     if model.compute != Compute::F32 {
         let expected = "f32: a search needs gradients, which other products lack";
         return Err(Error::invalid("--compute", model.compute, expected));
@@ -100,9 +101,6 @@ fn check(model: &Model, settings: &CauseSettings) -> Result<()> {
     if settings.prompting.chat {
         let expected = "a prompt without a chat template, which ends where the answer begins";
         return Err(Error::invalid("--chat", "a chat template", expected));
-    }
-    if settings.pairs == 0 {
-        return Err(Error::invalid("--pairs", 0, "at least 1"));
     }
     if !model.transformer.generates() {
         let found = "an encoder, or a checkpoint without a language-model head";
