@@ -1,7 +1,7 @@
 //! The command line: one file or folder per command, each with its own flags.
 //!
-//! - `run`, `extract`, `probe`, `vectors`, `neurons`, `lens`, `steer`, `features`, `figure`, `generate`, `chat`, `train`:
-//!   commands; `compare` has the subcommands of `probe`, and `strata` is one of them
+//! - `run`, `extract`, `probe`, `vectors`, `neurons`, `lens`, `cause`, `steer`, `features`, `figure`, `generate`, `chat`,
+//!   `train`: commands; `compare` has the subcommands of `probe`, and `strata` is one of them
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `within`: whole numbers in a range; `usage`: errors in the flags
@@ -12,6 +12,7 @@
 
 #[macro_use]
 mod terminal;
+mod cause;
 mod chat;
 mod compare;
 mod datasets;
@@ -88,6 +89,7 @@ enum Command {
     Steer(Box<steer::Steer>),
     Neurons(neurons::Neurons),
     Lens(Box<lens::LensCommand>),
+    Cause(Box<cause::Cause>),
     Features(features::Features),
     Figure(figure::Figure),
     Train(train::Train),
@@ -131,6 +133,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Steer(args)) => args.run(&lab),
         Some(Command::Neurons(args)) => args.run(&lab),
         Some(Command::Lens(args)) => args.run(&lab),
+        Some(Command::Cause(args)) => args.run(&lab),
         Some(Command::Features(args)) => args.run(&lab),
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),

@@ -11,6 +11,7 @@
 //! - `dose_by_layer`, `effect_by_kl`: all layers and doses of a sweep in one figure; `sweep_points`: the points of its
 //!   own direction and of random ones
 //! - `lens_by_layer`: cross-entropy and divergence of lenses at each depth
+//! - `used_by_layer`: a probe's scores and the exchanges of subspaces
 //! - `panel`, `columns`, `axis`, `legend`, `header`: parts that figures share
 //! - `png_text`: a text inside a PNG, which viewers ignore
 //! - `scene`: marks on a canvas; `paint` turns them into bytes, with the letters of the bundled `font`
@@ -49,6 +50,7 @@ mod test_rows;
 #[cfg(test)]
 mod tests;
 mod text_by_dose;
+mod used_by_layer;
 
 pub use classes_by_layer::classes_by_layer;
 pub use dose_by_layer::dose_by_layer;
@@ -65,9 +67,10 @@ pub use r2_by_k::r2_by_k;
 pub use r2_by_layer::r2_by_layer;
 pub use strata::strata;
 pub use text_by_dose::text_by_dose;
+pub use used_by_layer::used_by_layer;
 
 /// Every figure, in the order in which the figures of one subject are drawn.
-pub const FIGURES: [FigureKind; 11] = [
+pub const FIGURES: [FigureKind; 12] = [
     predictions::FIGURE,
     neurons::FIGURE,
     strata::FIGURE,
@@ -79,4 +82,5 @@ pub const FIGURES: [FigureKind; 11] = [
     dose_by_layer::FIGURE,
     effect_by_kl::FIGURE,
     lens_by_layer::FIGURE,
+    used_by_layer::FIGURE,
 ];

@@ -1,8 +1,9 @@
 //! Made-up rows similar to a run's, for the tests.
 
 use crate::results::{
-    CENTROID, LensScoreRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, RIDGE_AND_TEXT, SHUFFLED,
-    SHUFFLED_WEIGHTS, ScoreRow, StratumRow, SweepRow, TEXT, UNTRAINED,
+    CENTROID, DAS, InterchangeRow, LensScoreRow, NAMES_ONLY, NOTHING, NeuronRow, PATTERN, PROBE,
+    PredictionRow, RANDOM, RIDGE, RIDGE_AND_TEXT, SHUFFLED, SHUFFLED_WEIGHTS, STREAM, ScoreRow, StratumRow,
+    SweepRow, TEXT, UNTRAINED,
 };
 
 pub(super) const DATASETS: [(&str, f64); 6] = [
@@ -296,4 +297,28 @@ pub(super) fn lenses(n_layers: usize) -> Vec<LensScoreRow> {
         }
     };
     ["logit", "ridge"].iter().flat_map(|lens| (0..=n_layers).map(move |depth| row(lens, depth))).collect()
+}
+
+/// Exchanges of every kind at `n` layers.
+pub(super) fn exchanges(n: usize) -> Vec<InterchangeRow> {
+    let row = |layer: usize, (i, exchanged): (usize, &&str)| InterchangeRow {
+        dataset: "world_place".into(),
+        model: "small".into(),
+        prompt: "empty".into(),
+        hook_point: format!("blocks.{layer}.hook_resid_post"),
+        layer,
+        exchanged: exchanged.to_string(),
+        rank: 2,
+        seed: 0,
+        n_pairs: 60,
+        n_groups: 30,
+        accuracy: 0.1 + 0.12 * i as f64,
+        low: 0.05 + 0.12 * i as f64,
+        high: 0.15 + 0.12 * i as f64,
+        chance: 0.25,
+        log_odds: 0.0,
+        train_accuracy: None,
+    };
+    let names = [NOTHING, RANDOM, PATTERN, PROBE, STREAM, DAS];
+    (0..n).flat_map(|layer| names.iter().enumerate().map(move |one| row(layer, one))).collect()
 }

@@ -3,10 +3,13 @@
 use super::font;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::FONT_SLACK;
-use super::test_rows::{classes, lenses, places, score, scores, sparse, strata, sweep, texts, units, years};
+use super::test_rows::{
+    classes, exchanges, lenses, places, score, scores, sparse, strata, sweep, texts, units, years,
+};
 use super::*;
 use crate::results::{
-    LensScoreRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, StratumRow, SweepPoint, SweepRow,
+    InterchangeRow, LensScoreRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, StratumRow,
+    SweepPoint, SweepRow,
 };
 use crate::{Error, Result};
 
@@ -32,6 +35,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         rows.into_iter().map(to).collect()
     };
     vec![
+        ("used_by_layer", super::used_by_layer::scene(&exchanges(30), &scores(1), &CAPTION).unwrap()),
         ("r2_one", super::r2_by_layer::scene(&some(&["art"])).unwrap()),
         ("r2_two", super::r2_by_layer::scene(&some(&["art", "headline"])).unwrap()),
         ("r2_four", super::r2_by_layer::scene(&some(&["art", "headline", "us_place", "nyc_place"])).unwrap()),
@@ -447,6 +451,18 @@ fn strata_without_intervals_are_drawn_as_points() {
 }
 
 #[test]
+fn a_causal_figure_refuses_no_rows_and_shares_that_are_not_finite() {
+    let caption = Caption { title: "t", subtitle: "", baselines: "" };
+    let draw = |rows: &[InterchangeRow]| used_by_layer(rows, &[], &caption, Format::Svg);
+    assert!(draw(&[]).unwrap_err().to_string().contains("mappa cause"));
+    let mut rows = exchanges(4);
+    let text = String::from_utf8(draw(&rows).unwrap()).unwrap();
+    assert!(text.contains("found by gradient") && !text.contains("predictable: R²"));
+    rows[3].low = f64::NAN;
+    assert!(draw(&rows).unwrap_err().to_string().contains("layer"));
+}
+
+#[test]
 fn figures_have_different_names_and_are_drawn_from_saved_rows() {
     let point = SweepPoint { dose: 1.0, direction: "probe".into(), n_read: 1, ..SweepPoint::default() };
     let rows = SavedRows {
@@ -459,6 +475,7 @@ fn figures_have_different_names_and_are_drawn_from_saved_rows() {
         sweep: texts(),
         points: Captioned { rows: vec![point], ..Captioned::default() },
         lenses: lenses(3),
+        causes: Captioned { rows: exchanges(3), ..Captioned::default() },
     };
     let names: std::collections::BTreeSet<&str> = FIGURES.iter().map(|figure| figure.name).collect();
     assert_eq!(names.len(), FIGURES.len());

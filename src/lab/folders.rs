@@ -82,6 +82,11 @@ impl Lab {
         self.root.join("steering").join(model)
     }
 
+    /// The folder of a model's causal tests.
+    pub fn causes(&self, model: &FolderName) -> PathBuf {
+        self.root.join("causal").join(model)
+    }
+
     /// The folder of a model's dictionaries and of their result rows.
     pub fn features(&self, model: &FolderName) -> PathBuf {
         self.root.join("features").join(model)

@@ -105,6 +105,10 @@ pub const SPARSE_UNITS: Limit = Limit::new(1, 4096);
 pub const SAMPLES: Limit = Limit::new(0, 100_000);
 /// Random directions, latents or sets of neurons for comparison.
 pub const RANDOM: Limit = Limit::new(0, 10_000);
+/// Pairs of texts of a causal test.
+pub const PAIRS: Limit = Limit::new(1, 1 << 20);
+/// Answers among which a model chooses.
+pub const CHOICES: Limit = Limit::new(2, 1000);
 /// Passes over the training rows.
 pub const EPOCHS: Limit = Limit::new(1, 100_000);
 /// Sentences about each entity.

@@ -24,3 +24,9 @@ pub const TOKENS_FILE: &str = "tokens.csv";
 pub const SWEEP_FILE: &str = "sweep.csv";
 /// Scores of lenses by layer, of [`LensScoreRow`](super::LensScoreRow).
 pub const LENS_SCORES_FILE: &str = "lens.csv";
+/// Exchanges of subspaces, of [`InterchangeRow`](super::InterchangeRow).
+pub const INTERCHANGE_FILE: &str = "interchange.csv";
+/// Angles between subspaces, of [`AngleRow`](super::AngleRow).
+pub const ANGLES_FILE: &str = "angles.csv";
+/// Ablations of subspaces, of [`SubspaceAblationRow`](super::SubspaceAblationRow).
+pub const SUBSPACE_ABLATIONS_FILE: &str = "subspace_ablations.csv";

@@ -2,6 +2,7 @@
 //!
 //! - `scores`: scores and predictions of probes, and the methods and baselines that they name
 //! - `strata`: the surplus in parts of the test entities
+//! - `causes`: exchanges of subspaces, their angles and their ablation
 //! - `comparisons`: differences between two sets of predictions
 //! - `geometry`: participation ratios and cosines of probes
 //! - `neurons`: MLP neurons and their ablation
@@ -11,6 +12,7 @@
 //! - `csv_rows`: saves and loads rows
 //! - `file_names`: the names of result files
 
+mod causes;
 mod comparisons;
 mod csv_rows;
 mod dictionaries;
@@ -22,6 +24,7 @@ mod scores;
 mod strata;
 mod sweeps;
 
+pub use causes::*;
 pub use comparisons::ComparisonRow;
 pub use csv_rows::{load_rows, load_unchanged_rows, parse_rows, save_rows};
 pub use dictionaries::{ClampRow, LatentGroupRow, LatentRow, LatentTokenRow};

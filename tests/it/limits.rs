@@ -250,7 +250,7 @@ fn small_lab() -> tempfile::TempDir {
 }
 
 /// A quick run of each command with numeric flags; `PROBES` stands for saved probes of the bundled model.
-const RUNS: [(&str, &str); 18] = [
+const RUNS: [(&str, &str); 19] = [
     ("extract", "--dataset towns.csv"),
     ("probe", "--dataset towns.csv --no-baselines --resamples 2"),
     ("probe compare", "towns.csv towns.csv"),
@@ -268,6 +268,10 @@ const RUNS: [(&str, &str); 18] = [
     ("neurons", "--dataset towns.csv --top 1 --seeds 1 --resamples 2"),
     ("lens", "--prompt Oslo"),
     ("lens fit", "--texts texts.txt --tokens 40 --held-out 0.5"),
+    (
+        "cause",
+        "--dataset towns.csv --prompt is --answers country --pairs 4 --layers 2 --epochs 1 --random 1 --resamples 2",
+    ),
     ("features list", "DICT --dataset towns.csv --column country"),
     (
         "features clamp",

@@ -181,6 +181,11 @@ const ARROWS: &[Arrows] = &[
         &["candle_core", "ndarray", "rand", "rand_chacha", "rayon", "safetensors", "serde", "serde_json"],
     ),
     (
+        "causal",
+        &["error", "limits", "hook_point", "artefact", "model"],
+        &["candle_core", "faer", "ndarray", "rand", "rand_chacha", "rand_distr", "rayon", "safetensors"],
+    ),
+    (
         "figures",
         &["error", "limits", "results", "shown"],
         &["ab_glyph", "crc32fast", "epaint_default_fonts", "plotters", "png"],
@@ -219,6 +224,7 @@ const ARROWS: &[Arrows] = &[
             "features",
             "steering",
             "lenses",
+            "causal",
             "figures",
             "hub",
             "training",
@@ -243,6 +249,7 @@ const ARROWS: &[Arrows] = &[
             "activations",
             "probes",
             "steering",
+            "causal",
             "features",
             "lenses",
             "figures",
