@@ -1,7 +1,7 @@
 //! The command line: one file or folder per command, each with its own flags.
 //!
-//! - `run`, `extract`, `probe`, `vectors`, `neurons`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands;
-//!   `compare` has the subcommands of `probe`, and `strata` is one of them
+//! - `run`, `extract`, `probe`, `vectors`, `neurons`, `lens`, `cause`, `steer`, `features`, `figure`, `generate`, `chat`,
+//!   `train`: commands; `compare` has the subcommands of `probe`, and `strata` is one of them
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `within`: whole numbers in a range; `usage`: errors in the flags
@@ -12,6 +12,7 @@
 
 #[macro_use]
 mod terminal;
+mod cause;
 mod chat;
 mod compare;
 mod datasets;
@@ -21,6 +22,7 @@ mod features;
 mod figure;
 mod generate;
 mod importing;
+mod lens;
 mod model_flags;
 mod models;
 mod neurons;
@@ -86,6 +88,8 @@ enum Command {
     Chat(chat::Chat),
     Steer(Box<steer::Steer>),
     Neurons(neurons::Neurons),
+    Lens(Box<lens::LensCommand>),
+    Cause(Box<cause::Cause>),
     Features(features::Features),
     Figure(figure::Figure),
     Train(train::Train),
@@ -128,6 +132,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Chat(args)) => args.run(&lab),
         Some(Command::Steer(args)) => args.run(&lab),
         Some(Command::Neurons(args)) => args.run(&lab),
+        Some(Command::Lens(args)) => args.run(&lab),
+        Some(Command::Cause(args)) => args.run(&lab),
         Some(Command::Features(args)) => args.run(&lab),
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),
@@ -144,7 +150,7 @@ pub(crate) fn main() -> ExitCode {
     }))
 }
 
-/// The advice to choose another lab, if the error is a lab that cannot be written; only this module knows the flag.
+/// The advice to choose another lab, if the error is that the lab cannot be written; otherwise empty.
 fn way_out(error: &Error, lab: &Path) -> &'static str {
     const WRITING: [&str; 10] = [
         "create",

@@ -14,12 +14,14 @@
 //! - `saved/`: probes on disk: [`ProbeSet`]
 //! - `analysis/`: comparisons, participation ratios, cosines, unit correlations
 //! - `classes`, `targets`: the classes and the numbers to predict
+//! - `lbfgs`: minimisation of smooth convex functions
 
 mod analysis;
 mod baselines;
 mod classes;
 #[cfg(test)]
 mod fixture;
+mod lbfgs;
 mod metrics;
 mod probe;
 mod readers;
@@ -42,7 +44,7 @@ pub use baselines::{
     Majority, ModelFreeBaseline, NAME_COLUMNS, NamesOnly, Predictor, SparseProbe, SparseRidge, SparseRows,
     name_features,
 };
-pub use classes::Classes;
+pub use classes::{ClassPredictions, Classes};
 pub use metrics::{
     Bootstrap, EARTH_RADIUS_KM, Interval, Kendall, Metrics, SamplingUnits, Spearman, great_circle_km,
     kendall, mae, mean_km, median_km, pearson, pearson_counted, place_of_prediction, r2, r2_by_target,
@@ -50,10 +52,10 @@ pub use metrics::{
 };
 pub use probe::Probe;
 pub use readers::{
-    CLASSIFIERS, ClassificationTask, Classifier, FitStatistic, MethodPredictions, REGRESSORS, RegressionTask,
-    Regressor,
+    CLASSIFIERS, ChosenRegressor, Circle, ClassificationTask, Classifier, FitStatistic, MethodPredictions,
+    REGRESSORS, RegressionTask, Regressor,
 };
-pub use ridge::{Decomposition, Edge, PenaltyGrid, Ridge, Solution, Trial};
+pub use ridge::{Decomposition, Edge, MapRows, PenaltyGrid, Ridge, Solution, StreamMap, Trial};
 pub use saved::{
     PROBES_FILE, PartialProbe, PartialProbes, ProbeSet, ProbeSetAbout, StoredProbe, StreamMoments,
 };
@@ -62,4 +64,4 @@ pub use selection::{best_point, test_r2};
 pub use splits::{Fold, Leakage, Near, Split, SplitDataset, SplitPlan, Transfer, joined, stacked};
 pub use strata::{LEAST_ENTITIES, MostOfSurplus, Strata, StrataFinding, script_of};
 pub use text::TextKind;
-pub use verdict::{MARGIN, Surplus, TextVerdict};
+pub use verdict::{ClassVerdict, MARGIN, Surplus, TextVerdict};

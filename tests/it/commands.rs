@@ -197,6 +197,16 @@ impl Stage {
         }
         let towns: String = (0..40).map(|i| format!("town {i},{}\n", 100 + i * i)).collect();
         write(&at("towns.csv"), format!("name,population\n{towns}"));
+        let prompts: String = (0..40)
+            .map(|i| {
+                format!(
+                    "\"{} number {i}\",{}\n",
+                    ["You won't believe", "Report"][i % 2],
+                    ["clickbait", "factual"][i % 2]
+                )
+            })
+            .collect();
+        write(&at("105_click_bait.csv"), format!("prompt,target\n{prompts}"));
         let pairs: String = ["Oslo", "Rome", "Lima"]
             .map(|name| format!("{{\"positive\": \"{name} north\", \"negative\": \"{name} south\"}}\n"))
             .concat();

@@ -71,7 +71,7 @@ fn outside(folder: &Path, lab: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// The flags that take a name, each with the other flags of a quick command; `NAME` is the name.
-const FLAGS: [&[&str]; 19] = [
+const FLAGS: [&[&str]; 21] = [
     &["train", "--name=NAME", "--dataset", "nothing"],
     &["features", "train", "--hook-point", "blocks.9.hook_resid_post", "--name=NAME"],
     &["steer", "sweep", "--dataset", "towns", "--target", "latitude", "--prompts", "x", "--called=NAME"],
@@ -90,6 +90,8 @@ const FLAGS: [&[&str]; 19] = [
     &["probe", "strata", "--dataset=NAME"],
     &["vectors", "learn", "nothing.txt", "--name=NAME"],
     &["neurons", "--dataset=NAME"],
+    &["lens", "--prompt", "Oslo", "--lens=NAME"],
+    &["lens", "fit", "--name=NAME"],
     &["models", "inspect", "NAME"],
 ];
 
@@ -239,7 +241,7 @@ fn no_key_of_an_experiment_leads_outside_the_lab() {
     for (name, _) in watched.evil() {
         let quoted = serde_json::to_string(&name).unwrap();
         for key in &keys {
-            // No hook point of this name: an experiment that is otherwise good ends before its long work.
+            // There is no hook point `none`, so an experiment with an allowed name is refused before long work too.
             let begin = "model = 'atlas'\ndatasets = ['towns']\nhook_points = 'none'\n";
             std::fs::write(&file, format!("{begin}{}", key.replace("NAME", &quoted))).unwrap();
             let output = mappa(&watched.lab, &["run", file.to_str().unwrap()]);

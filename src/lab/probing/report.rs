@@ -8,7 +8,7 @@ use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::probes::{best_point, test_r2};
-use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, load_rows};
+use crate::results::{ACCURACY, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, load_rows};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -122,6 +122,12 @@ impl ProbeReport {
     /// True if the probes predict the targets of test entities of their own dataset: the interval of R² lies above 0.
     pub fn predicts(&self) -> bool {
         self.best.low > 0.0 && self.trained_on.is_none()
+    }
+
+    /// The column whose classes were predicted.
+    pub fn classes(&self) -> Option<&str> {
+        let of_class = self.scores.iter().find(|row| row.metric == ACCURACY);
+        of_class.map(|row| row.target.as_str())
     }
 
     /// The best layer.

@@ -65,7 +65,7 @@ impl Scorer<'_> {
         // All strata and both fits share the resamples, so that errors in common cancel.
         let resamples = self
             .bootstrap
-            .values_of(&units, |some| some.iter().map(|counts| flat(sums.measures(counts))).collect());
+            .values_of(&units, |some| some.each().map(|counts| flat(sums.measures(counts))).collect());
         let (n_units, counts) = (units_of(&units, strata), strata.counts());
         let targets =
             self.dataset.kind.names().into_iter().map(|name| name.to_string()).chain([MEAN.to_string()]);
