@@ -105,7 +105,6 @@ const ARROWS: &[Arrows] = &[
             "faer",
             "linfa",
             "linfa_linear",
-            "linfa_logistic",
             "ndarray",
             "pulp",
             "rand",
