@@ -35,8 +35,9 @@ pub(super) struct ImportFile {
     /// Name of the dataset [default: the file's name without extension].
     #[arg(long)]
     name: Option<String>,
-    /// The column with the entities' names [default: name, title, headline or entity, else one of city, town,
-    /// place, person, event, work].
+    /// The column with the entities' names [default: a column called name, title, headline or entity].
+    ///
+    /// Without such a column, the default is one called city, town, place, person, event or work.
     #[arg(long, value_name = "COLUMN")]
     entity: Option<String>,
     /// The column with the number that probes predict.
@@ -77,9 +78,9 @@ impl ImportFile {
         let of_classes = self
             .classes
             .as_ref()
-            .map(|column| format!(" --classes {} --method logistic", suggest::quoted(column)));
-        let name = suggest::quoted(&imported.dataset.name);
-        let rest = format!("--dataset {name}{}", of_classes.unwrap_or_default());
+            .map(|column| format!(" {} --method logistic", suggest::flag("classes", column)));
+        let dataset = suggest::flag("dataset", &imported.dataset.name);
+        let rest = dataset + &of_classes.unwrap_or_default();
         say!("next: {}", suggest::command(lab, "", "probe", &rest));
         say!("      with --model PATH for a model other than the bundled one");
         Ok(())
@@ -115,6 +116,7 @@ impl ImportFile {
 /// Example: mappa datasets pull paper --lab paper
 #[derive(Args)]
 pub(super) struct Pull {
+    /// The datasets to download: paper.
     #[arg(value_name = "WHAT")]
     what: DatasetSource,
     /// Only this dataset; repeat for several [default: all six].
@@ -133,7 +135,7 @@ impl Pull {
             let observer = &mut TerminalObserver::default();
             print_pulled(&pull_dataset(file, &self.from, lab, observer)?);
         }
-        say!("next: mappa run probes/paper.toml --model MODEL{}", suggest::of_lab(lab));
+        say!("next: {}", suggest::command(lab, " --model MODEL", "run probes/paper.toml", ""));
         Ok(())
     }
 }

@@ -140,7 +140,7 @@ pub(crate) fn main() -> ExitCode {
     }))
 }
 
-/// The advice to choose another lab, if the error is a lab that cannot be written; only this module knows the flag.
+/// The advice to choose another lab, if the error is that the lab cannot be written; otherwise empty.
 fn way_out(error: &Error, lab: &Path) -> &'static str {
     const WRITING: [&str; 10] = [
         "create",

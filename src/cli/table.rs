@@ -5,7 +5,7 @@ use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
 use mappa::probes::{ClassVerdict, TextVerdict, test_r2};
 use mappa::results::{
-    ACCURACY, AUROC, AVERAGE_PRECISION, CENTROID, CIRCULAR_R2, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE,
+    ACCURACY, AUROC, AVERAGE_PRECISION, CENTROID, CIRCULAR_R2, MAJORITY, MEAN, NAMES_ONLY, NESTED, R2, RIDGE,
     SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST, UNTRAINED, WORD_VECTORS,
 };
 use mappa::shown::shown;
@@ -81,16 +81,30 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
             value(r2(CENTROID, None)),
         );
     }
+    print_nested(datasets);
     print_warnings(datasets);
     say!();
     print_lines(
-        "The layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
+        "The layer is chosen by leave-one-out error on the training rows (with folds, on all rows); scores are on the \
+         test rows.\n\
          vectors: a ridge on static word vectors of the names; without numbers, `--vectors FILE` adds them.\n\
          weights, labels: the same probe on the model with shuffled weights, and on shuffled targets.\n\
          oracle: the mean of the entity's true group (country, occupation, …), unknown to a probe; a bound, \
          not a baseline.",
     );
     print_verdicts(datasets);
+}
+
+/// Prints the scores of layers that were chosen anew in each fold.
+fn print_nested(datasets: &[(String, &ProbeReport)]) {
+    for (dataset, report) in datasets {
+        if let Some(ScoreRow { value, low, high, .. }) = test_r2(&report.scores, NESTED, None) {
+            say!(
+                "{dataset}: R² {value:.3} (95 % {low:.3} to {high:.3}) if each fold's layer is chosen without its test \
+                 rows."
+            );
+        }
+    }
 }
 
 /// A score with two decimals; a score that rounds to 0 has no sign.
@@ -212,7 +226,17 @@ fn error(rows: &[ScoreRow], point: HookPoint) -> String {
         r.method == RIDGE && r.split == TEST && r.hook_point == name && r.metric.starts_with("mae")
     };
     let unit = |r: &ScoreRow| r.metric.strip_prefix("mae_").unwrap_or_default().replace('_', " ");
-    rows.iter().find(is_mae).map_or("–".into(), |r| format!("{:.1} {}", r.value, unit(r)).trim_end().into())
+    rows.iter()
+        .find(is_mae)
+        .map_or("–".into(), |r| format!("{} {}", of_any_size(r.value), unit(r)).trim_end().into())
+}
+
+/// A number with one decimal; a very small or very large one with its power of ten.
+fn of_any_size(number: f64) -> String {
+    match number.abs() {
+        size if size == 0.0 || (0.05..1e9).contains(&size) => format!("{number:.1}"),
+        _ => format!("{number:.1e}"),
+    }
 }
 
 /// The width of the column of datasets.

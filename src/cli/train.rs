@@ -31,8 +31,9 @@ pub(super) struct Train {
     /// Start from the weights and the tokenizer of a trained model instead of random weights.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
-    /// Datasets to write sentences about; repeat for several, or repeat a name for more sentences about it
-    /// [default: the six bundled datasets].
+    /// Datasets to write sentences about; repeat for several [default: the six bundled datasets].
+    ///
+    /// A name that is repeated gives more sentences about this dataset.
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// Number of sentences that begin with each entity.

@@ -2,6 +2,7 @@
 
 use super::folders::Lab;
 use super::picture::{is_signed, signed};
+use super::placed::check_place;
 use crate::artefact::{self, Card, FolderName};
 use crate::datasets::BUNDLED;
 use crate::error::Result;
@@ -100,8 +101,9 @@ impl<'a> Canvas<'a> {
         let files = figure_files(&self.folder, name);
         let [svg, png] = &files;
         let drawing = draw(Format::Svg)?;
-        let is_drawn = artefact::has_bytes(svg, &drawing);
-        if is_drawn && png.is_file() && is_signed(&artefact::load_bytes(png)?, &drawing) {
+        let (is_drawn, has_png) =
+            (artefact::is_there(svg)? && artefact::has_bytes(svg, &drawing), artefact::is_there(png)?);
+        if is_drawn && has_png && is_signed(&artefact::load_saved(png)?, &drawing) {
             return Ok(files);
         }
         let picture = draw(Format::Png)?;
@@ -141,6 +143,7 @@ impl Drawn {
     /// # Errors
     /// Those of the files.
     pub fn load(dataset: &str, folder: &Path) -> Result<Drawn> {
+        check_place(folder)?;
         let units = folder.join("neurons").join(UNITS_FILE);
         Ok(Drawn {
             dataset: dataset.into(),
@@ -179,7 +182,8 @@ pub fn saved_beside(folder: &Path) -> Vec<Scored> {
     let own = weights(folder);
     let others = subfolders(of_model).filter_map(|dataset| {
         let other = dataset.join(results);
-        let is_comparable = other != folder && own.is_some() && weights(&other) == own;
+        let is_comparable =
+            other != folder && own.is_some() && weights(&other) == own && check_place(&other).is_ok();
         let scores = || load_unchanged_rows::<ScoreRow>(&other.join(SCORES_FILE)).ok();
         let scores = is_comparable.then(scores).flatten()?;
         let is_scored = best_point(&scores).is_ok_and(|point| test_r2(&scores, RIDGE, Some(point)).is_some());
@@ -309,6 +313,7 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
         files.extend(draw_wanted(model, &drawn, &wanted, &mut Canvas::new(folder, observer))?);
     }
     for folder in names.sweeps.iter().cloned() {
+        check_place(&folder)?;
         let rows = sweep_rows(&load_unchanged_rows::<SweepRow>(&folder.join("sweep.csv"))?);
         let wanted = |figure: &FigureKind| is_of_sweeps(figure) && wanted(figure);
         files.extend(Canvas::new(folder, observer).draw(wanted, &rows, "")?);

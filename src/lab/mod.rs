@@ -10,7 +10,7 @@
 //! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose–response sweeps
 //! - `dictionaries`: sparse dictionaries
 //! - `experiment`, `run`: all stages, from one file
-//! - `figures`: figures as files; `picture`: the signature of a PNG
+//! - `figures`: figures as files; `picture`: the signature of a PNG; `placed`: exchanged folders
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
 //!   `written`: parses values in the format of flags
 
@@ -27,6 +27,7 @@ mod models;
 mod neurons;
 mod next_step;
 mod picture;
+mod placed;
 mod probing;
 mod prompted;
 mod prompting;

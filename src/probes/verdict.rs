@@ -3,7 +3,7 @@
 use super::metrics::two_sided;
 use crate::hook_point::HookPoint;
 use crate::results::{
-    ACCURACY, LOG_LOSS, MCFADDEN_R2, MEAN, NAMES_ONLY, R2, RIDGE, SURPLUS, SURPLUS_OF_ACCURACY,
+    ACCURACY, LOG_LOSS, MCFADDEN_R2, MEAN, NAMES_ONLY, NESTED, R2, RIDGE, SURPLUS, SURPLUS_OF_ACCURACY,
     SURPLUS_OF_LOG_LOSS, SURPLUS_OF_MCFADDEN_R2, ScoreKey, ScoreRow, TEXT, WORD_VECTORS,
 };
 use std::fmt;
@@ -46,14 +46,19 @@ pub struct Surplus {
 }
 
 impl Surplus {
-    /// Finds the surplus of R² over a text baseline, by the baseline's name in the rows.
+    /// Finds the surplus of R² over a text baseline, by the baseline's name in the rows: with several folds at the layers
+    /// that the folds chose themselves, otherwise at `point`.
     pub fn over(baseline: &str, rows: &[ScoreRow], point: HookPoint) -> Option<Surplus> {
         Surplus::by(OF_NUMBERS, baseline, rows, point)
     }
 
     fn by(measure: Measure, baseline: &str, rows: &[ScoreRow], point: HookPoint) -> Option<Surplus> {
-        let method = format!("{RIDGE}+{baseline}");
-        let find = |metric| ScoreKey::test(&method, metric, measure.target).at(rows, Some(point));
+        let nested = Surplus::of(measure, &format!("{NESTED}+{baseline}"), rows, None);
+        nested.or_else(|| Surplus::of(measure, &format!("{RIDGE}+{baseline}"), rows, Some(point)))
+    }
+
+    fn of(measure: Measure, method: &str, rows: &[ScoreRow], point: Option<HookPoint>) -> Option<Surplus> {
+        let find = |metric| ScoreKey::test(method, metric, measure.target).at(rows, point);
         let ScoreRow { value, low, high, .. } = *find(measure.surplus)?;
         let ScoreRow { value: both, low: both_low, .. } = *find(measure.score)?;
         Some(Surplus { text: both - value, both, both_low, value, low, high })
@@ -109,8 +114,8 @@ impl TextVerdict {
     }
 
     /// The verdicts on several datasets. Holm's rule limits to 5 % the probability that any of them is called *beyond
-    /// its text* by chance: the i-th smallest of `m` p-values must be at most `0.05 / (m − i + 1)`, as must all smaller
-    /// ones at their own limits.
+    /// its text* by chance: the i-th smallest of `m` p-values must be at most `0.05 / (m − i + 1)`, and all smaller
+    /// ones must be at most their own limits.
     ///
     /// # Source
     /// S. Holm, "A simple sequentially rejective multiple test procedure" (1979).

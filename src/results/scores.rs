@@ -16,11 +16,11 @@ pub struct ScoreRow {
     pub hook_point: String,
     /// `embed` or the block index; empty for methods that need no model.
     pub layer: String,
-    /// `ridge` or another method, `ridge+` with a text baseline (such as `ridge+text`), the oracle `group centroid`, or
-    /// a baseline: `names-only`, `word-vectors`, `text`, `untrained`, `shuffled-weights`, `shuffled`; the baseline of
+    /// `ridge` or another method, `ridge+` with a text baseline (such as `ridge+text`), `nested-ridge` (a layer for each
+    /// fold), the oracle `group centroid`, or a baseline: `names-only`, `word-vectors`, `text`, `untrained`, `shuffled-weights`, `shuffled`; the baseline of
     /// another method is `METHOD/BASELINE`.
     pub method: String,
-    /// `train`, `test` or `leave-one-out`.
+    /// `train`, `test` or `leave-one-out`, or the leave-one-out score of a fold (`leave-one-out of fold 1`).
     pub split: String,
     /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years` or `mae_` and another unit, …; docs/probes.md lists them.
     pub metric: String,
@@ -78,6 +78,9 @@ pub const WORD_VECTORS: &str = "word-vectors";
 pub const TEXT: &str = "text";
 /// The probe on both the activations and the text of [`TEXT`].
 pub const RIDGE_AND_TEXT: &str = "ridge+text";
+/// Method: the ridge probe with a layer for each fold, chosen by the fold's own training entities; with text, followed
+/// by `+` and the text baseline.
+pub const NESTED: &str = "nested-ridge";
 /// Metric: R² of text and activations together, minus that of the text alone.
 pub const SURPLUS: &str = "surplus_r2";
 /// Oracle: the mean target of the entity's true group over the training entities.

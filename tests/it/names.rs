@@ -230,7 +230,7 @@ fn no_key_of_an_experiment_leads_outside_the_lab() {
     for (name, _) in watched.evil() {
         let quoted = serde_json::to_string(&name).unwrap();
         for key in &keys {
-            // No hook point of this name: an experiment that is otherwise good ends before its long work.
+            // There is no hook point `none`, so an experiment with an allowed name is refused before long work too.
             let begin = "model = 'atlas'\ndatasets = ['towns']\nhook_points = 'none'\n";
             std::fs::write(&file, format!("{begin}{}", key.replace("NAME", &quoted))).unwrap();
             let output = mappa(&watched.lab, &["run", file.to_str().unwrap()]);

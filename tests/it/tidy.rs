@@ -26,7 +26,7 @@ const ARROWS: &[Arrows] = &[
         &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"],
     ),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
-    ("datasets", &["error", "limits", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
+    ("datasets", &["error", "limits", "artefact", "shown"], &["csv", "parquet", "serde", "serde_json"]),
     (
         "tokenizer",
         &["error", "limits", "artefact"],
@@ -262,8 +262,8 @@ const FOREIGN_READERS: [(&str, &[&str]); 9] = [
 /// The functions that turn the panics of these readers into errors.
 const SEAM: [&str; 3] = ["artefact::guarded", "artefact::caught", "artefact::limited"];
 
-/// The allowed files: the one of these two functions, and those that decode parts of binary files or answers of the
-/// hub.
+/// The files that may read a text in these ways: the file of the two functions, and those that decode parts of binary
+/// files or answers of the hub.
 const NO_TEXT_FILES: [&str; 10] = [
     "src/artefact/text.rs",
     "src/activations/store/array_file.rs",

@@ -7,6 +7,7 @@ use crate::datasets::entity::Dataset;
 use crate::datasets::formats::{self, Cells};
 use crate::datasets::load::parse;
 use crate::error::{Error, Result};
+use crate::limits::number_words;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -119,7 +120,7 @@ fn convert(plan: &ImportPlan, source: SourceFile, cells: &Cells, headings: &[Hea
 fn check_targets(path: &Path, dataset: &Dataset) -> Result<()> {
     for (name, values) in dataset.kind.names().into_iter().zip(dataset.targets()) {
         if values.iter().all(|value| *value == values[0]) {
-            let found = format!("{name} = {} in each of {} rows", values[0], values.len());
+            let found = format!("{name} = {} in each of {} rows", number_words(values[0]), values.len());
             return Err(Error::bad_file(path, found, "a target that differs between rows"));
         }
     }

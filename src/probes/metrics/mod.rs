@@ -10,7 +10,7 @@
 //! - `circular`: scores of an angle
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
 //! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens them for few
-//! - `counted`, `ranks`, `quantiles`: sums, ranks and medians of a resample
+//! - `resamples`: several resamples as counts; `counted`, `ranks`, `quantiles`: their sums, ranks and medians
 //!
 //! To add a metric: its file with a function `scores`, its `mod` line and its entry in [`METRICS`] or
 //! [`CLASS_METRICS`] here.
@@ -33,6 +33,7 @@ mod quantiles;
 mod r2;
 mod ranked;
 mod ranks;
+mod resamples;
 mod score;
 mod spearman;
 mod t_distribution;

@@ -76,7 +76,7 @@ impl Scorer<'_> {
     pub fn fit_and_score(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<ScoredProbe> {
         self.check_activations(point, activations)?;
         let mut held_out = HeldOutPredictions::new(self.dataset);
-        let mut last = None;
+        let (mut last, mut of_folds) = (None, Vec::new());
         let entities = self.split.saved_train();
         let folds = FoldDecompositions::of(activations.view(), &self.split, &entities)?;
         for fold in &self.split.folds {
@@ -88,6 +88,7 @@ impl Scorer<'_> {
             }
             let fit = FoldFit { activations: activations.view(), fold, decomposition: &decomposition };
             let solution = self.fit_fold(&fit, &sets, &mut held_out)?;
+            of_folds.extend(self.fold_score(point, fold, &solution)?);
             last = Some((decomposition, solution));
         }
         let (decomposition, solution) = match last.filter(|_| self.split.folds.len() == 1) {
@@ -99,6 +100,7 @@ impl Scorer<'_> {
             }
         };
         let mut rows = self.prediction_scores(point, &held_out)?;
+        rows.extend(of_folds);
         rows.extend(self.training_scores(point, activations, &solution, &entities)?);
         rows.extend(self.classifier_scores(point, activations, None)?);
         let predictions = match self.split.folds.len() {

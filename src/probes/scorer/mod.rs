@@ -8,6 +8,7 @@
 //! - `without_model`: baselines that need no model
 //! - `surplus`: text baselines, and the text and the activations together: [`TextScores`]
 //! - `class_surplus`: the same for classes
+//! - `nested`: scores at the layers that the folds choose themselves
 //! - `rows`, `prediction_rows`: result rows
 
 mod class_scores;
@@ -16,6 +17,7 @@ mod fit;
 mod folds;
 mod held_out;
 mod method;
+mod nested;
 mod prediction_rows;
 mod rows;
 mod settings;

@@ -18,8 +18,8 @@ use ndarray::{Array2, ArrayView2, Axis};
 pub(super) struct Heading<'a> {
     pub method: &'a str,
     pub point: Option<HookPoint>,
-    /// `test`, `train` or `leave-one-out`.
-    pub split: &'static str,
+    /// `test`, `train`, `leave-one-out`, or that of a fold.
+    pub split: &'a str,
 }
 
 impl<'a> Heading<'a> {
@@ -30,10 +30,10 @@ impl<'a> Heading<'a> {
 }
 
 /// A score's value with the ends of its interval.
-struct Value {
-    value: f64,
-    low: f64,
-    high: f64,
+pub(super) struct Value {
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
 }
 
 impl Scorer<'_> {
@@ -140,7 +140,7 @@ impl Scorer<'_> {
         }
     }
 
-    fn row(&self, heading: &Heading, metric: &str, target: &str, value: Value) -> ScoreRow {
+    pub(super) fn row(&self, heading: &Heading, metric: &str, target: &str, value: Value) -> ScoreRow {
         let (hook_point, layer) = heading.point.map(hook_columns).unwrap_or_default();
         ScoreRow {
             dataset: self.dataset.name.to_string(),

@@ -14,7 +14,7 @@ use crate::results::{NAMES_ONLY, RIDGE, SURPLUS, ScoreRow};
 use ndarray::{Array2, ArrayView2, Axis};
 
 /// Maximum number of folds for which a surplus is computed: each fold needs about ten fits per hook point.
-const MAX_FOLDS: usize = 20;
+pub(super) const MAX_FOLDS: usize = 20;
 
 /// The fewest entities or groups that are resampled for the interval of a surplus.
 const LEAST_UNITS: usize = 5;
@@ -25,9 +25,9 @@ pub struct TextScores {
     /// The scores of the text baselines, except names-only.
     pub rows: Vec<ScoreRow>,
     /// The text columns of each fold.
-    folds: Vec<TextBlocks>,
+    pub(super) folds: Vec<TextBlocks>,
     /// The predictions of each text baseline for test entities, `[n_entities, n_targets]`.
-    predictions: Vec<(TextKind, Array2<f64>)>,
+    pub(super) predictions: Vec<(TextKind, Array2<f64>)>,
     /// Those of the classes, if classes are predicted.
     classes: Option<ClassTexts>,
 }

@@ -10,8 +10,8 @@ use crate::probes::ridge::{Decomposition, PenaltyGrid};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use std::borrow::Cow;
 
-/// Columns of predictions are scaled so that a standard deviation of the target becomes this number: their coefficients
-/// are near 1, so they need a smaller penalty than other columns.
+/// The predictions of another fit are divided by the standard deviation of their target and multiplied by this number.
+/// A larger number means a weaker penalty: good predictions need coefficients near 1, which it must not shrink.
 const OF_PREDICTIONS: f64 = 3.0;
 /// Maximum number of training entities in the search for a ratio of penalties; more hardly change the best ratio.
 const SEARCH_ROWS: usize = 8192;
