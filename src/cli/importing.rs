@@ -75,12 +75,9 @@ impl ImportFile {
         let imported = self.plan()?.read(&self.file)?;
         let saved = if self.replace { imported.replace(lab.root())? } else { imported.save(lab.root())? };
         print_imported(&imported, &saved.0, saved.1);
-        let of_classes = self
-            .classes
-            .as_ref()
-            .map(|column| format!(" {} --method logistic", suggest::flag("classes", column)));
-        let dataset = suggest::flag("dataset", &imported.dataset.name);
-        let rest = dataset + &of_classes.unwrap_or_default();
+        let of_classes = self.classes.as_ref();
+        let of_classes = of_classes.map(|column| suggest::flag("classes", column) + " --method logistic");
+        let rest = suggest::flag("dataset", &imported.dataset.name) + &of_classes.unwrap_or_default();
         say!("next: {}", suggest::command(lab, "", "probe", &rest));
         say!("      with --model PATH for a model other than the bundled one");
         Ok(())

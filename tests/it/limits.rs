@@ -250,10 +250,12 @@ fn small_lab() -> tempfile::TempDir {
 }
 
 /// A quick run of each command with numeric flags; `PROBES` stands for saved probes of the bundled model.
-const RUNS: [(&str, &str); 14] = [
+const RUNS: [(&str, &str); 19] = [
     ("extract", "--dataset towns.csv"),
     ("probe", "--dataset towns.csv --no-baselines --resamples 2"),
     ("probe compare", "towns.csv towns.csv"),
+    ("probe strata", "--dataset towns.csv --vectors none --resamples 2"),
+    ("vectors learn", "texts.txt --name learned --dim 2 --min-count 1"),
     ("generate", "--prompt Oslo --tokens 2"),
     ("chat", ""),
     ("steer", "--prompt Oslo --tokens 2 --direction v.safetensors --dose 1rms --layer 2"),
@@ -264,6 +266,12 @@ const RUNS: [(&str, &str); 14] = [
     ("steer inspect", "v.safetensors"),
     ("steer import", "v.gguf w.safetensors"),
     ("neurons", "--dataset towns.csv --top 1 --seeds 1 --resamples 2"),
+    ("lens", "--prompt Oslo"),
+    ("lens fit", "--texts texts.txt --tokens 40 --held-out 0.5"),
+    (
+        "cause",
+        "--dataset towns.csv --prompt is --answers country --pairs 4 --layers 2 --epochs 1 --random 1 --resamples 2",
+    ),
     ("features list", "DICT --dataset towns.csv --column country"),
     (
         "features clamp",

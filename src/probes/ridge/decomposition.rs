@@ -308,6 +308,14 @@ fn band_width(d: usize) -> usize {
     }
 }
 
+/// The eigenvalues of a Gram matrix, of which only the lower triangle is read, and its eigenvectors as columns; an
+/// eigenvalue as small as rounding errors is 0.
+pub(super) fn principal_axes(gram: Mat<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
+    let width = band_width(gram.nrows());
+    let (band, axes) = to_band(gram, width)?;
+    principal(&band, &axes)
+}
+
 /// The eigenvalues, and the principal axes as columns.
 fn principal(band: &Band, axes: &Array2<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
     let (eigenvalues, rotation) = band_eigenvectors(band)?;
