@@ -53,7 +53,7 @@ fn no_command_waits_for_a_pipe_or_fails_without_a_line() {
         ("activations/atlas/towns/empty/spans.csv", &["extract", "--verify"]),
         ("activations/atlas/towns/empty/blocks.0.hook_resid_pre.safetensors", &["extract"]),
         ("probes/atlas/towns/empty.alone/card.json", &["probe", "--no-baselines"]),
-        ("probes/atlas/towns/empty.alone/scores.csv", &["figure", "--prompt", "empty.alone"]),
+        ("probes/atlas/towns/empty.alone/scores.csv", &["probe", "--no-baselines"]),
         ("probes/atlas/towns/empty.alone/predictions.csv", &["probe", "--no-baselines"]),
         ("probes/atlas/towns/empty.alone/probes.safetensors", &["probe", "--no-baselines"]),
         ("figures/atlas/empty.alone/towns.svg", &["figure", "--prompt", "empty.alone"]),
