@@ -52,8 +52,9 @@ pub(super) struct Extract {
     /// A file of several prompts, extracted one after the other: TOML lines such as where = "Where is {}?".
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompts: Option<PathBuf>,
-    /// Show the first N texts with their tokens and the token that would be recorded, and the texts without such a
-    /// token; extracts nothing and loads no weights.
+    /// Show the first N texts with their tokens and the token that would be recorded; extract nothing.
+    ///
+    /// Also shows the texts without such a token. Loads no weights.
     #[arg(long, value_name = "N")]
     show_texts: Option<usize>,
     #[command(flatten)]

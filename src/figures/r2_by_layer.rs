@@ -180,7 +180,8 @@ fn legend(all: &[Curves]) -> Legend {
     legend
 }
 
-fn depth_axis(deepest: usize, label: &str) -> Axis {
+/// The axis of layers: `embed` at 0, block `l` at `l + 1`.
+pub(super) fn depth_axis(deepest: usize, label: &str) -> Axis {
     let step = (0..).map(|power| 1 << power).find(|step| deepest / step <= 14).unwrap_or(1);
     let layers = (1..=deepest).filter(|depth| (depth - 1) % step == 0);
     // The label `embed` needs the room of two numbers.

@@ -254,8 +254,8 @@ impl<'a> ExtractionJob<'a> {
         let activations = place.parent().unwrap_or(&place); // of all prompts
         let probes = self.lab.probes_of(&self.model.name).join(&self.dataset().name);
         error.with_way_out(format!(
-            "the dataset has changed: move the results of the earlier one away ({} and {}), and the same command \
-             computes them again; or give the new file another name, or name another lab with --lab",
+            "the dataset has changed: move its earlier results away ({} and {}), and the same command computes them \
+             again; or give the new file another name, or name another lab with --lab",
             activations.display(),
             probes.display()
         ))

@@ -24,7 +24,7 @@ impl NextStep {
     /// The next step after probes of the `given` dataset.
     pub fn after(lab: &Lab, model: &Model, probed: &ProbeReport, given: &Given) -> NextStep {
         if !model.transformer.generates() {
-            return NextStep::None("The model generates no text, so that nothing can be steered.");
+            return NextStep::None("The model generates no text, so nothing can be steered.");
         }
         if probed.trained_on.is_some() {
             return NextStep::None(

@@ -142,7 +142,7 @@ impl<'a> ProbeFinder<'a> {
                 "none whose test R² on their own dataset has an interval above 0 (best: {})",
                 saved.folder.display()
             ),
-            "probes that predict their target; --dataset or --probes uses others nevertheless",
+            "probes that predict their target; name others with --dataset or --probes to use them nevertheless",
         )
     }
 

@@ -29,7 +29,7 @@ pub use candle_core::Tensor;
 pub use device::DeviceChoice;
 pub use forest::Forest;
 pub use forward::{
-    Callbacks, Capture, Chain, Continuation, Generation, Hook, KvCache, NoHook, OnToken, Prompts,
+    BlockInput, Callbacks, Capture, Chain, Continuation, Generation, Hook, KvCache, NoHook, OnToken, Prompts,
     RowSelection, Sampling, TokenCache, Transformer, generate, generate_each,
 };
 pub use gguf::{ControlVector, load_control_vector, save_control_vector};
@@ -46,7 +46,7 @@ pub use spec::{
 };
 pub(crate) use untrained::random_param;
 pub use untrained::{untrained, untrained_up_to};
-pub(crate) use weights::tensors_of_file;
 pub use weights::{
     BlockPart, Param, ParamKind, Place, Slice, SliceRows, TensorSource, Weights, count, memory,
 };
+pub(crate) use weights::{tensors_of_file, tensors_of_torch_file};

@@ -45,7 +45,7 @@ pub(super) struct ExtractVectors {
     /// For texts: mean (difference of means) or pca (first principal component of paired differences).
     #[arg(long, default_value = "mean", value_name = "mean|pca")]
     method: ContrastMethod,
-    /// For texts: the hook points [default: the blocks' outputs].
+    /// For texts: the hook points; by default the blocks' outputs.
     #[arg(long, default_value = "blocks.*.hook_resid_post", value_name = "NAMES|GLOBS")]
     hook_points: String,
     /// The safetensors file to write; a card is written next to it.

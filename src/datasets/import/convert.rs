@@ -60,6 +60,7 @@ impl ImportPlan {
             ));
         }
         let (cells, sha256) = formats::load(path, file)?;
+        let cells = self.with_numbers(path, cells)?;
         let headings = self.headings(path, &cells)?;
         convert(self, SourceFile { path, sha256: &sha256 }, &cells, &headings)
     }
@@ -131,6 +132,7 @@ fn card(plan: &ImportPlan, file: SourceFile, dataset: &Dataset) -> Card {
         TargetChoice::Usual | TargetChoice::Quantity { .. } => dataset.kind.names().join(", "),
         TargetChoice::Place { latitude, longitude } => format!("latitude {latitude}, longitude {longitude}"),
         TargetChoice::Year(column) => format!("year {column}"),
+        TargetChoice::Classes(column) => format!("two classes of {column}"),
     };
     let source = file.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut card = Card::new()

@@ -213,6 +213,8 @@ fn finish(job: &ProbingJob, fitted: &Fitted, parts: Vec<PartialProbe>) -> Result
         scores.extend(part.rows);
     }
     let predictions = predictions(job, scorer, &set, &scores)?;
+    let nested = scorer.nested(&scores, text, &mut |point| Ok(job.activations(point)?.to_owned()))?;
+    scores.extend(nested);
     if scorer.baselines == Baselines::Included {
         scores.extend(scorer.baselines_without_model()?);
         scores.extend(text.into_iter().flat_map(|text| text.rows.clone()));

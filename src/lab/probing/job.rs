@@ -38,7 +38,7 @@ pub struct ProbingJob<'a> {
 const FEW_GROUPS: usize = 12;
 
 /// The inputs that cards of earlier versions lack; their scores are computed again.
-const SINCE: [&str; 2] = ["text_baselines", "word_vectors_sha256"];
+const SINCE: [&str; 3] = ["text_baselines", "word_vectors_sha256", "layer_choice"];
 
 /// The entities with their split: of one dataset, or of two joined datasets.
 pub struct Divided<'a> {
@@ -84,6 +84,9 @@ impl<'a> ProbingJob<'a> {
             let text = self.vectors.map_or(NAMES_ONLY.into(), |of| format!("{NAMES_ONLY}, {}", of.name));
             card = card.input(SINCE[0], text);
             card = self.vectors.iter().fold(card, |card, vectors| card.input(SINCE[1], &vectors.sha256));
+        }
+        if self.settings.split.has_folds() {
+            card = card.input(SINCE[2], "for all folds, and by each fold");
         }
         Ok(card)
     }
@@ -217,7 +220,7 @@ impl<'a> ProbingJob<'a> {
                 })
             }
             (None, Some(column)) => {
-                Ok(format!("; intervals are for new entities, --cluster {column} is for a new {column}"))
+                Ok(format!("; intervals hold for new entities; for a new {column}, use --cluster {column}"))
             }
             (None, None) => Ok(String::new()),
         }

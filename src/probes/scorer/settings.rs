@@ -7,7 +7,7 @@ use crate::limits::number_words;
 use crate::probes::baselines::{BaselineData, SparseRidge};
 use crate::probes::classes::Classes;
 use crate::probes::metrics::{Bootstrap, Metrics};
-use crate::probes::readers::{Classifier, Regressor};
+use crate::probes::readers::{ChosenRegressor, Circle, Classifier};
 use crate::probes::ridge::PenaltyGrid;
 use crate::probes::splits::GroupsApart;
 use crate::probes::splits::Split;
@@ -53,7 +53,7 @@ pub struct Scorer<'a> {
     /// The set of metrics.
     pub metrics: Metrics,
     /// The regressors in addition to the ridge probe.
-    pub regressors: Vec<&'static dyn Regressor>,
+    pub regressors: Vec<ChosenRegressor>,
     /// The classes that classifiers predict.
     pub classes: Option<Classes>,
     /// The classifiers.
@@ -99,6 +99,11 @@ impl<'a> Scorer<'a> {
     /// The targets of the given entities, `[n, n_targets]`.
     pub(super) fn targets(&self, entities: &[usize]) -> Array2<f64> {
         target_matrix(self.dataset, entities)
+    }
+
+    /// The circle on which one of the methods predicts.
+    pub fn circle(&self) -> Option<Circle> {
+        self.regressors.iter().find_map(|chosen| chosen.circle(&self.dataset.kind))
     }
 
     /// The given entities in a random order, which depends on the seed.
