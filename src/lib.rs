@@ -28,6 +28,7 @@
 //! - [`probes`]: exact ridge and other probes, their scores and baselines
 //! - [`features`]: sparse dictionaries of the stream
 //! - [`steering`]: directions added while the model generates
+//! - [`lenses`]: the next token that the model would predict from an earlier layer
 //! - [`causal`]: exchanges of subspaces between texts, which test if an answer depends on them
 //! - [`results`]: the rows that probes and steering write; [`figures`]: figures of these rows
 //! - [`lab`]: all of these with models and datasets by name, as `mappa` runs them
@@ -47,6 +48,7 @@ pub mod figures;
 pub mod hook_point;
 pub mod hub;
 pub mod lab;
+pub mod lenses;
 pub mod limits;
 pub mod model;
 pub mod probes;

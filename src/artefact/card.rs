@@ -1,7 +1,7 @@
 //! The run record of an artefact: its inputs, its origin, its counts.
 
 use super::date::date_now;
-use super::files::{hash_file, load_bytes, save_bytes};
+use super::files::{hash_file, is_there, load_saved, save_bytes};
 use super::text::text_of;
 use crate::error::{Error, Result};
 use crate::shown::without_secrets;
@@ -106,10 +106,10 @@ impl Card {
     /// # Errors
     /// [`Error::BadFile`] if it is not a card.
     pub fn load(path: &Path) -> Result<Option<Card>> {
-        if !path.exists() {
-            return Ok(None);
+        match is_there(path)? {
+            true => Card::parse(path, &load_saved(path)?).map(Some),
+            false => Ok(None),
         }
-        Card::parse(path, &load_bytes(path)?).map(Some)
     }
 
     /// Reads a card from its bytes; `path` names it in errors.
@@ -144,8 +144,10 @@ impl Card {
         let Some(found) = Card::load(path)? else { return Ok(false) };
         self.agrees_with(&found, path)?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        if names.iter().any(|name| !folder.join(name).is_file()) {
-            return Ok(false);
+        for name in names {
+            if !is_there(&folder.join(name))? {
+                return Ok(false);
+            }
         }
         names.iter().try_for_each(|name| found.check_file(&folder.join(name)))?;
         Ok(true)

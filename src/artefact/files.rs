@@ -5,8 +5,8 @@ use super::unfinished;
 use crate::error::{Error, Result};
 use crate::limits::{DEVICE_BYTES, PIPE_BYTES, check_memory};
 use sha2::{Digest, Sha256};
-use std::fs::{File, Metadata};
-use std::io::{Read, Write};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,7 +20,10 @@ use std::time::Duration;
 pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |action| write_error(action, path, bytes.len() as u64);
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return std::fs::write(path, bytes).map_err(failed("write"));
+        let mut file = opened(path, "from which no program reads", |path| {
+            OpenOptions::new().write(true).truncate(true).create(true).open(path)
+        })?;
+        return file.write_all(bytes).map_err(failed("write"));
     }
     if has_bytes(path, bytes) {
         return Ok(());
@@ -38,7 +41,7 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
 /// True if a file exists and has exactly these bytes.
 pub fn has_bytes(path: &Path, bytes: &[u8]) -> bool {
     let mut left = bytes;
-    let Some(mut file) = std::fs::File::open(path).ok() else { return false };
+    let Some(mut file) = open_regular(path).ok() else { return false };
     if file.metadata().map_or(true, |found| found.len() != bytes.len() as u64) {
         return false;
     }
@@ -76,21 +79,40 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Reads a whole file.
+/// True if there is a file, false if there is nothing.
+///
+/// # Errors
+/// [`Error::BadFile`] for a folder, a pipe, a socket or a device in its place.
+pub fn is_there(path: &Path) -> Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(not_a_file(path)),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(Error::io("read", path)(e)),
+    }
+}
+
+/// Reads a whole file that this program wrote; unlike [`load_bytes`], refuses pipes and devices at once.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::BadFile`] naming the file; [`Error::Invalid`] for a file that is larger than the free
+/// memory.
+pub fn load_saved(path: &Path) -> Result<Vec<u8>> {
+    read_all(open_regular(path)?, path)
+}
+
+/// Reads a whole file that a user names; a pipe or a device that ends is accepted.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file; [`Error::Invalid`] for a file that is larger than the free memory;
 /// [`Error::BadFile`] for a pipe or a device that does not end.
 pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
-    let mut file = open(path)?;
+    let file = opened(path, "into which no program writes", |path| File::open(path))?;
     let about = file.metadata().map_err(Error::io("read", path))?;
-    let mut bytes = Vec::new();
     if about.is_file() || about.is_dir() {
-        let what = format!("the file {}", path.display());
-        check_memory(&what, about.len(), "use a smaller file")?;
-        file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-        return Ok(bytes);
+        return read_all(file, path);
     }
+    let mut bytes = Vec::new();
     let limit = if is_pipe(&about) { PIPE_BYTES } else { DEVICE_BYTES };
     file.take(limit.most + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     match limit.size(bytes.len() as u64) {
@@ -102,19 +124,27 @@ pub fn load_bytes(path: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// Opens a file for reading; for a pipe, waits at most a few seconds for a program that writes into it.
-fn open(path: &Path) -> Result<File> {
+fn read_all(mut file: File, path: &Path) -> Result<Vec<u8>> {
+    let about = file.metadata().map_err(Error::io("read", path))?;
+    check_memory(&format!("the file {}", path.display()), about.len(), "use a smaller file")?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    Ok(bytes)
+}
+
+/// Opens a file; for a pipe, waits at most a few seconds for a program at its other end.
+fn opened(path: &Path, alone: &str, open: fn(&Path) -> std::io::Result<File>) -> Result<File> {
     const WAIT: Duration = Duration::from_secs(5);
     if !std::fs::metadata(path).is_ok_and(|about| is_pipe(&about)) {
-        return File::open(path).map_err(Error::io("read", path));
+        return open(path).map_err(Error::io("read", path));
     }
     // The system opens a named pipe only when another program opens it too, which may never happen.
     let (sender, opened) = std::sync::mpsc::channel();
     let place = path.to_path_buf();
-    std::thread::spawn(move || sender.send(File::open(place)));
+    std::thread::spawn(move || sender.send(open(&place)));
     match opened.recv_timeout(WAIT) {
-        Ok(file) => file.map_err(Error::io("read", path)),
-        Err(_) => Err(Error::bad_file(path, "a pipe into which no program writes", "a file")),
+        Ok(file) => file.map_err(Error::io("open", path)),
+        Err(_) => Err(Error::bad_file(path, format!("a pipe {alone}"), "a file")),
     }
 }
 
@@ -125,9 +155,13 @@ fn open(path: &Path) -> Result<File> {
 pub(crate) fn open_regular(path: &Path) -> Result<File> {
     let about = std::fs::metadata(path).map_err(Error::io("read", path))?;
     if !about.is_file() {
-        return Err(Error::bad_file(path, "a folder, a pipe or a device", "a file"));
+        return Err(not_a_file(path));
     }
     File::open(path).map_err(Error::io("read", path))
+}
+
+fn not_a_file(path: &Path) -> Error {
+    Error::bad_file(path, "a folder, a pipe, a socket or a device", "a file; move it away")
 }
 
 #[cfg(unix)]

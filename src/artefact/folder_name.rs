@@ -10,6 +10,12 @@ use std::path::{Path, PathBuf};
 
 /// The longest name in bytes. File systems allow 255; the difference leaves room for extensions.
 const LONGEST: usize = 200;
+/// The longest name of a file in bytes, in the usual file systems.
+const OF_FILE_SYSTEMS: usize = 255;
+/// The greatest number of bytes that a name that was too long keeps from its beginning.
+const KEPT: usize = 150;
+/// The greatest length of an extension in bytes.
+const EXTENSION: usize = 16;
 
 /// The name of one folder or file; it is printable, and cannot lead outside its parent folder or into a subfolder.
 ///
@@ -51,6 +57,7 @@ impl FolderName {
 
     /// A name from any text, such as a column's heading: the text itself if it is a valid name. Otherwise its first 40
     /// characters, with `_` for each unusual one, and a part of its hash, so that different texts have different names.
+    /// A text that ends like such a name also gets a hash, because it may be the name of another text.
     ///
     /// # Examples
     /// ```
@@ -59,21 +66,34 @@ impl FolderName {
     /// assert_eq!(&*FolderName::of_text("../km"), ".._km-335f3de9");
     /// ```
     pub fn of_text(text: &str) -> FolderName {
-        FolderName::new("", text).unwrap_or_else(|_| {
+        FolderName::new("", text).ok().filter(|name| !has_hash(name)).unwrap_or_else(|| {
             let plain = |c: char| if c.is_alphanumeric() || "-+_. ".contains(c) { c } else { '_' };
             let begin: String = text.chars().take(40).map(plain).collect();
-            FolderName(format!("{begin}-{}", &hash(text.as_bytes())[..8]))
+            FolderName(begin + &ending(text))
         })
     }
 
     /// The name with words before it, as in `by_country`; characters that are not allowed in a name become `_`.
     pub fn after(&self, words: &str) -> FolderName {
-        FolderName(format!("{}{}", plain(words), self.0))
+        FolderName::joined(&plain(words), &self.0)
     }
 
     /// The name followed by words, as in `empty.mean_text`; characters that are not allowed in a name become `_`.
     pub fn with(&self, words: &str) -> FolderName {
-        FolderName(format!("{}{}", self.0, plain(words)))
+        FolderName::joined(&self.0, &plain(words))
+    }
+
+    /// Two parts of a name together. A name that is too long for a file system loses its middle: it keeps its beginning,
+    /// a part of its hash, and its extension.
+    fn joined(begin: &str, end: &str) -> FolderName {
+        let whole = format!("{begin}{end}");
+        if whole.len() <= OF_FILE_SYSTEMS {
+            return FolderName(whole);
+        }
+        let is_extension = end.starts_with('.') && end.len() <= EXTENSION;
+        let (kept, extension) = if is_extension { (begin, end) } else { (whole.as_str(), "") };
+        let kept = &kept[..kept.floor_char_boundary(KEPT)];
+        FolderName(format!("{kept}{}{extension}", ending(&whole)))
     }
 
     /// The name as a text.
@@ -88,6 +108,17 @@ impl FolderName {
 /// As [`FolderName::new`], for each part: an absolute path, `..` and an empty part are refused.
 pub fn path_below(what: &str, text: &str) -> Result<PathBuf> {
     text.split('/').map(|part| FolderName::new(what, part)).collect()
+}
+
+/// A part of a text's hash, for the end of a name.
+fn ending(text: &str) -> String {
+    format!("-{}", &hash(text.as_bytes())[..8])
+}
+
+/// True for a name that ends as [`ending`] writes it.
+fn has_hash(name: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    name.rsplit_once('-').is_some_and(|(_, end)| end.len() == 8 && end.bytes().all(is_digit))
 }
 
 /// The text, with `_` for each character that is not allowed in a name.
@@ -203,6 +234,34 @@ mod tests {
         assert_eq!(path_below("shard", "a/b.bin").unwrap(), Path::new("a/b.bin"));
         for text in ["", "/", "/a", "a/", "a//b", "..", "../a", "a/../../b", "./a", "a\\..\\b", "a/\u{1b}"] {
             assert!(path_below("shard", text).unwrap_err().to_string().contains("shard: found"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_text_has_the_name_of_another_text() {
+        for text in ["../km", "a/b", "..", "a\nb"] {
+            let name = FolderName::of_text(text);
+            assert_ne!(FolderName::of_text(&name), name, "{text:?}");
+        }
+        assert_eq!(FolderName::of_text("x-12345"), "x-12345");
+    }
+
+    #[test]
+    fn a_long_name_is_shortened_to_one_that_file_systems_allow() {
+        let folder = tempfile::tempdir().unwrap();
+        for base in ["empty".to_string(), "é".repeat(100)] {
+            let base = FolderName::of_text(&base);
+            assert_eq!(base.with(".alone"), format!("{}.alone", &*base));
+            let [a, b] =
+                ["1,2,3", "1,2,4"].map(|end| base.with(&format!(".alphas_{}{end}", "0".repeat(400))));
+            assert!(a != b && a.starts_with(&*base.chars().take(5).collect::<String>()), "{a} {b}");
+            for name in [a.with(".csv"), b.after("by_").with(".csv"), base.after(&"b".repeat(300))] {
+                assert!(
+                    name.len() <= 255 && FolderName::new("", name.trim_end_matches(".csv")).is_ok(),
+                    "{name}"
+                );
+                std::fs::write(folder.path().join(name), "").unwrap();
+            }
         }
     }
 

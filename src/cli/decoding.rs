@@ -28,7 +28,7 @@ pub(super) struct Tokens {
     /// Sample only from the most probable tokens that together have this probability mass.
     #[arg(long, default_value_t = 1.0)]
     top_p: f64,
-    /// Make tokens that occurred before less probable; 1 has no effect, 1.2 is strong.
+    /// Lower the probability of tokens that have already occurred; 1 has no effect, 1.2 is strong.
     #[arg(long, default_value_t = 1.0)]
     repetition_penalty: f64,
     /// Seed of the sampling.

@@ -52,8 +52,9 @@ pub(super) struct Extract {
     /// A file of several prompts, extracted one after the other: TOML lines such as where = "Where is {}?".
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     prompts: Option<PathBuf>,
-    /// Show the first N texts with their tokens and the token that would be recorded, and the texts without such a
-    /// token; extracts nothing and loads no weights.
+    /// Show the first N texts with their tokens and the token that would be recorded; extract nothing.
+    ///
+    /// Also shows the texts without such a token. Loads no weights.
     #[arg(long, value_name = "N")]
     show_texts: Option<usize>,
     #[command(flatten)]
@@ -185,9 +186,9 @@ impl Extract {
 
     /// A suggestion of the next command, or an explanation of the rows.
     fn next_step(&self, lab: &Lab, settings: &ExtractionSettings) -> String {
-        let dataset = suggest::quoted(&self.dataset);
+        let dataset = suggest::flag("dataset", &self.dataset);
         let (texts, tokens) = (prompt_flags::flags_of(&settings.prompting), token_flags::flags_of(settings));
-        let rest = format!("--dataset {dataset}{texts}{tokens}");
+        let rest = format!("{dataset}{texts}{tokens}");
         let command = |verb, more| suggest::command(lab, &self.model.flags(), verb, &format!("{rest}{more}"));
         match (self.shard, settings.read) {
             (Some(shard), _) => {

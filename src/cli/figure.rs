@@ -7,7 +7,8 @@ use mappa::artefact::FolderName;
 use mappa::datasets::{Prompt, name_of};
 use mappa::figures::FIGURES;
 use mappa::lab::{
-    Lab, SavedNames, draw_saved, name_in_lab, probed_datasets, saved_causes, saved_sweeps, scored_datasets,
+    Lab, SavedNames, draw_saved, name_in_lab, probed_datasets, saved_causes, saved_lenses, saved_sweeps,
+    scored_datasets,
 };
 use mappa::model::BUNDLED_MODEL;
 use mappa::results::SCORES_FILE;
@@ -15,7 +16,8 @@ use mappa::{Error, Result};
 
 /// Draw figures again from saved rows, without computing any results.
 ///
-/// Figures of datasets are saved in figures/MODEL/PROMPT; those of a sweep in the sweep's folder, steering/MODEL/NAME.
+/// Figures of datasets are saved in figures/MODEL/PROMPT; those of a sweep or a lens in its own
+/// folder, steering/MODEL/NAME or lenses/MODEL/NAME.
 ///
 /// Examples:
 ///   mappa figure --model pythia-160m --dataset world_place
@@ -29,7 +31,8 @@ pub(super) struct Figure {
     /// The model as it was given to `mappa probe`, or its name below probes/.
     #[arg(long, default_value = BUNDLED_MODEL)]
     model: String,
-    /// Datasets, each by its name or its file; repeat for several [default: all datasets with scores, and all sweeps].
+    /// Datasets, each by its name or its file; repeat for several [default: all datasets with scores, all sweeps
+    /// and all lenses].
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// A prompt as mappa extract takes it, or its folder's name, such as empty-chat.
@@ -44,8 +47,9 @@ impl Figure {
         let folder = self.folder(lab, model)?;
         let names = self.scored(lab, model, &folder)?;
         let sweeps = if self.datasets.is_empty() { saved_sweeps(lab, model)? } else { Vec::new() };
+        let lenses = if self.datasets.is_empty() { saved_lenses(lab, model)? } else { Vec::new() };
         let causes = if self.datasets.is_empty() { saved_causes(lab, model) } else { Vec::new() };
-        if names.is_empty() && sweeps.is_empty() {
+        if names.is_empty() && sweeps.is_empty() && lenses.is_empty() && causes.is_empty() {
             let found = format!("no scores in {}", lab.probes_of(model).display());
             return Err(Error::invalid(
                 "model",
@@ -54,10 +58,10 @@ impl Figure {
             ));
         }
         let (model, figures) = (model.clone(), self.figures.clone());
-        let names = SavedNames { model, results: folder, datasets: names, sweeps, causes, figures };
+        let names = SavedNames { model, results: folder, datasets: names, sweeps, lenses, causes, figures };
         let files = draw_saved(lab, &names, &mut TerminalObserver::default())?;
         if files.is_empty() {
-            let expected = "rows of `mappa probe`, `mappa neurons`, `mappa cause` or `mappa steer sweep`";
+            let expected = "rows of `mappa probe`, `mappa neurons`, `mappa cause`, `mappa steer sweep` or `mappa lens fit`";
             return Err(Error::invalid("figures", "no saved rows for them", expected));
         }
         for file in files {

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 /// Examples:
 ///   mappa datasets import cities.csv --target population --unit people --group country
 ///   mappa datasets import people.parquet --name births --entity who --target born --unit years
+///   mappa datasets import reviews.csv --entity prompt --classes sentiment
 ///   mappa datasets import places.jsonl --entity label --latitude y --longitude x --skip-incomplete
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
@@ -34,13 +35,17 @@ pub(super) struct ImportFile {
     /// Name of the dataset [default: the file's name without extension].
     #[arg(long)]
     name: Option<String>,
-    /// The column with the entities' names [default: name, title, headline or entity, else one of city, town,
-    /// place, person, event, work].
+    /// The column with the entities' names [default: a column called name, title, headline or entity].
+    ///
+    /// Without such a column, the default is one called city, town, place, person, event or work.
     #[arg(long, value_name = "COLUMN")]
     entity: Option<String>,
     /// The column with the number that probes predict.
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["latitude", "longitude"])]
     target: Option<String>,
+    /// The column with two classes, if probes predict classes; they also become the numbers 0 and 1.
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["target", "latitude", "longitude"])]
+    classes: Option<String>,
     /// Unit of the number. With --unit years, the column may hold ISO dates as well.
     #[arg(long, requires = "target")]
     unit: Option<String>,
@@ -70,7 +75,9 @@ impl ImportFile {
         let imported = self.plan()?.read(&self.file)?;
         let saved = if self.replace { imported.replace(lab.root())? } else { imported.save(lab.root())? };
         print_imported(&imported, &saved.0, saved.1);
-        let rest = format!("--dataset {}", suggest::quoted(&imported.dataset.name));
+        let of_classes = self.classes.as_ref();
+        let of_classes = of_classes.map(|column| suggest::flag("classes", column) + " --method logistic");
+        let rest = suggest::flag("dataset", &imported.dataset.name) + &of_classes.unwrap_or_default();
         say!("next: {}", suggest::command(lab, "", "probe", &rest));
         say!("      with --model PATH for a model other than the bundled one");
         Ok(())
@@ -82,6 +89,7 @@ impl ImportFile {
         let name = name.ok_or_else(|| Error::invalid("file", self.file.display(), "a file's name"))?;
         let unit = self.unit.clone().unwrap_or_default();
         let target = match (&self.target, &self.latitude, &self.longitude) {
+            _ if self.classes.is_some() => TargetChoice::Classes(self.classes.clone().unwrap_or_default()),
             (Some(column), ..) if ["year", "years"].contains(&unit.as_str()) => {
                 TargetChoice::Year(column.clone())
             }
@@ -105,6 +113,7 @@ impl ImportFile {
 /// Example: mappa datasets pull paper --lab paper
 #[derive(Args)]
 pub(super) struct Pull {
+    /// The datasets to download: paper.
     #[arg(value_name = "WHAT")]
     what: DatasetSource,
     /// Only this dataset; repeat for several [default: all six].
@@ -123,7 +132,7 @@ impl Pull {
             let observer = &mut TerminalObserver::default();
             print_pulled(&pull_dataset(file, &self.from, lab, observer)?);
         }
-        say!("next: mappa run probes/paper.toml --model MODEL{}", suggest::of_lab(lab));
+        say!("next: {}", suggest::command(lab, " --model MODEL", "run probes/paper.toml", ""));
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The command line: one file or folder per command, each with its own flags.
 //!
-//! - `run`, `extract`, `probe`, `neurons`, `cause`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands;
-//!   `compare` has the subcommands of `probe`
+//! - `run`, `extract`, `probe`, `vectors`, `neurons`, `lens`, `cause`, `steer`, `features`, `figure`, `generate`, `chat`,
+//!   `train`: commands; `compare` has the subcommands of `probe`, and `strata` is one of them
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `within`: whole numbers in a range; `usage`: errors in the flags
@@ -22,6 +22,7 @@ mod features;
 mod figure;
 mod generate;
 mod importing;
+mod lens;
 mod model_flags;
 mod models;
 mod neurons;
@@ -36,11 +37,13 @@ mod saved_probe_flags;
 mod show_texts;
 mod steer;
 mod stopping;
+mod strata;
 mod sweep_table;
 mod table;
 mod token_flags;
 mod train;
 mod usage;
+mod vectors;
 mod within;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -80,10 +83,12 @@ enum Command {
     Models(models::Models),
     Extract(extract::Extract),
     Probe(Box<probe::ProbeCommand>),
+    Vectors(vectors::Vectors),
     Generate(generate::Generate),
     Chat(chat::Chat),
     Steer(Box<steer::Steer>),
     Neurons(neurons::Neurons),
+    Lens(Box<lens::LensCommand>),
     Cause(Box<cause::Cause>),
     Features(features::Features),
     Figure(figure::Figure),
@@ -122,10 +127,12 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Models(args)) => args.run(&lab),
         Some(Command::Extract(args)) => args.run(&lab),
         Some(Command::Probe(args)) => args.run(&lab),
+        Some(Command::Vectors(args)) => args.run(&lab),
         Some(Command::Generate(args)) => args.run(&lab),
         Some(Command::Chat(args)) => args.run(&lab),
         Some(Command::Steer(args)) => args.run(&lab),
         Some(Command::Neurons(args)) => args.run(&lab),
+        Some(Command::Lens(args)) => args.run(&lab),
         Some(Command::Cause(args)) => args.run(&lab),
         Some(Command::Features(args)) => args.run(&lab),
         Some(Command::Figure(args)) => args.run(&lab),
@@ -143,7 +150,7 @@ pub(crate) fn main() -> ExitCode {
     }))
 }
 
-/// The advice to choose another lab, if the error is a lab that cannot be written; only this module knows the flag.
+/// The advice to choose another lab, if the error is that the lab cannot be written; otherwise empty.
 fn way_out(error: &Error, lab: &Path) -> &'static str {
     const WRITING: [&str; 10] = [
         "create",

@@ -16,15 +16,15 @@ pub(super) struct ModelFlags {
     /// The model's name in folders and result rows [default: the name of its folder or file].
     #[arg(long, value_name = "NAME", value_parser = |name: &str| FolderName::new("--model-name", name))]
     pub model_name: Option<FolderName>,
-    /// Data type of the weights in memory: f32, f16, bf16, or auto (as stored) [default: auto for a GGUF file,
-    /// otherwise f32].
+    /// Data type of the weights: f32, f16, bf16, or auto (as stored) [default: auto for a GGUF file, otherwise f32].
     #[arg(long, value_name = "DTYPE")]
     pub dtype: Option<Precision>,
     /// Device: cpu, or cuda or metal in a program built with --features cuda or metal.
     #[arg(long, default_value = "cpu", value_name = "DEVICE")]
     pub device: DeviceChoice,
-    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights, as in
-    /// llama.cpp).
+    /// Data type of the blocks' matrix products: f32, bf16 (AVX-512 BF16), or q8 (8-bit, for quantised weights).
+    ///
+    /// q8 computes as llama.cpp does.
     #[arg(long, default_value = "f32", value_name = "NUMBERS")]
     pub compute: Compute,
 }

@@ -6,7 +6,7 @@ use super::{output, table};
 use clap::{Args, Subcommand};
 use mappa::Result;
 use mappa::hub::RepoId;
-use mappa::lab::{Lab, find_model, pull_model};
+use mappa::lab::{Lab, find_model, pull_model, suggest};
 use mappa::limits::available_bytes;
 use mappa::model::families::{MEASURED, Measured};
 use mappa::model::memory::{self, StoredTypes};
@@ -47,7 +47,7 @@ enum Command {
     ///           mappa models hook-points atlas --hook-points "blocks.*.mlp.hook_post"
     #[command(verbatim_doc_comment)]
     HookPoints {
-        /// A model's name, folder or hub name.
+        /// A model's name, folder, GGUF file, or hub name.
         model: String,
         #[command(flatten)]
         points: PointFlags,
@@ -58,10 +58,11 @@ enum Command {
 
 #[derive(Args)]
 struct Inspect {
-    /// A model's name, folder or hub name.
+    /// A model's name, folder, GGUF file, or hub name.
     model: String,
-    /// Data type of the weights, for the required memory: f32, f16, bf16, or auto (as stored) [default: auto for a
-    /// GGUF file, otherwise f32].
+    /// Data type of the weights: f32, f16, bf16, or auto (as stored) [default: auto for a GGUF file, otherwise f32].
+    ///
+    /// The required memory depends on it.
     #[arg(long, value_name = "DTYPE")]
     dtype: Option<Precision>,
     /// Data type of the blocks' matrix products: f32, bf16 (then the blocks' weights are held in bf16), or q8.
@@ -116,8 +117,9 @@ fn pull(repo: &RepoId) -> Result<()> {
     // Only the folder goes to standard output, so that a script can use it.
     say!("{}", found.folder.display());
     tell!("commit {}", found.commit);
-    tell!("next: mappa models inspect {repo}");
-    tell!("      mappa probe --model {repo} --dataset world_place");
+    let name = repo.to_string();
+    tell!("next: mappa models inspect {}", suggest::quoted(&name));
+    tell!("      mappa probe{} --dataset world_place", suggest::of_name(&name));
     Ok(())
 }
 

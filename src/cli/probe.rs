@@ -130,7 +130,10 @@ impl ProbeCommand {
         };
         points.iter().for_each(|point| say!("{how}: {point}"));
         say!("parts: {}", job.parts()?.root().display());
-        say!("next: mappa probe --merge, when all {} hook points have parts", all.len());
+        say!(
+            "next, when all {} hook points have parts: the same flags with --merge for --hook-points",
+            all.len()
+        );
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use mappa::datasets::Names;
 use mappa::lab::Prompting;
-use mappa::lab::suggest::quoted;
+use mappa::lab::suggest::flag;
 use mappa::tokenizer::{Bos, ChatDate};
 
 /// The text around each entity.
@@ -64,12 +64,12 @@ pub(super) fn flags_of(prompting: &Prompting) -> String {
     let usual = Prompting::default();
     let mut flags = String::new();
     for (name, value, usual) in [
-        ("prompt", quoted(&prompting.prompt), usual.prompt),
+        ("prompt", prompting.prompt.clone(), usual.prompt),
         ("names", prompting.names.to_string(), usual.names.to_string()),
         ("bos", prompting.bos.to_string(), usual.bos.to_string()),
     ] {
         if value != usual {
-            flags += &format!(" --{name} {value}");
+            flags += &flag(name, &value);
         }
     }
     if prompting.chat {

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 /// A selection of saved probes.
 #[derive(Args)]
 pub(super) struct ProbeFlags {
-    /// The dataset whose probe predicts and steers: a name, or the probed file
-    /// [default: the first dataset with probes of the required target].
+    /// The dataset whose probe predicts and steers: its name or file [default: the first with probes of the target].
     #[arg(long, value_name = "NAME|FILE")]
     dataset: Option<String>,
-    /// The folder of probes: a path, or its name below probes/MODEL/DATASET such as where_is or
-    /// empty.split_by_country [default: the best test R²].
+    /// The folder of probes: a path, or its name below probes/MODEL/DATASET [default: the best test R²].
+    ///
+    /// Examples of names: where_is, empty.split_by_country.
     #[arg(long, value_name = "FOLDER")]
     probes: Option<PathBuf>,
 }

@@ -33,7 +33,7 @@ fn foot(points: &[SweepPoint]) -> String {
     let (read, nothing) = (sum(|p| p.n_read), sum(|p| p.nothing));
     let all = sum(|p| p.n);
     format!(
-        "effect: the mean over {read} of {all} texts; not in it are {nothing} that name nothing, and {} whose unsteered \
+        "effect: the mean over {read} of {all} texts; left out are {nothing} that name nothing, and {} whose unsteered \
          text names nothing",
         all - read - nothing
     )

@@ -3,10 +3,10 @@
 use super::terminal::print_lines;
 use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
-use mappa::probes::{TextVerdict, test_r2};
+use mappa::probes::{ClassVerdict, TextVerdict, test_r2};
 use mappa::results::{
-    CENTROID, MAJORITY, MEAN, NAMES_ONLY, R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST,
-    UNTRAINED, WORD_VECTORS,
+    ACCURACY, AUROC, AVERAGE_PRECISION, CENTROID, CIRCULAR_R2, MAJORITY, MEAN, NAMES_ONLY, NESTED, R2, RIDGE,
+    SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST, UNTRAINED, WORD_VECTORS,
 };
 use mappa::shown::shown;
 
@@ -81,16 +81,30 @@ pub(super) fn print_scores(datasets: &[(String, &ProbeReport)]) {
             value(r2(CENTROID, None)),
         );
     }
+    print_nested(datasets);
     print_warnings(datasets);
     say!();
     print_lines(
-        "The layer is chosen by leave-one-out error on the training rows; scores are on the test rows.\n\
+        "The layer is chosen by leave-one-out error on the training rows (with folds, on all rows); scores are on the \
+         test rows.\n\
          vectors: a ridge on static word vectors of the names; without numbers, `--vectors FILE` adds them.\n\
          weights, labels: the same probe on the model with shuffled weights, and on shuffled targets.\n\
          oracle: the mean of the entity's true group (country, occupation, …), unknown to a probe; a bound, \
          not a baseline.",
     );
     print_verdicts(datasets);
+}
+
+/// Prints the scores of layers that were chosen anew in each fold.
+fn print_nested(datasets: &[(String, &ProbeReport)]) {
+    for (dataset, report) in datasets {
+        if let Some(ScoreRow { value, low, high, .. }) = test_r2(&report.scores, NESTED, None) {
+            say!(
+                "{dataset}: R² {value:.3} (95 % {low:.3} to {high:.3}) if each fold's layer is chosen without its test \
+                 rows."
+            );
+        }
+    }
 }
 
 /// A score with two decimals; a score that rounds to 0 has no sign.
@@ -111,14 +125,22 @@ fn print_verdicts(datasets: &[(String, &ProbeReport)]) {
             verdict.iter().for_each(|verdict| say!("{dataset}: {verdict}"));
         }
     }
+    let columns: Vec<Option<String>> =
+        datasets.iter().map(|(_, report)| report.classes().map(String::from)).collect();
+    let verdicts = ClassVerdict::of_several(&scores, &columns);
+    for (((dataset, _), column), verdict) in datasets.iter().zip(columns).zip(verdicts) {
+        let column = column.unwrap_or_default();
+        verdict.iter().for_each(|verdict| say!("{dataset}, {column}: {verdict}"));
+    }
 }
 
 /// Prints the other methods at the ridge probe's best layer, each with its own baselines.
 pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, point) = (&report.scores, report.best.point.to_string());
-        let is_other = |r: &&ScoreRow| {
-            let is_main = (r.metric == R2 && r.target == MEAN) || r.metric == "accuracy";
+        let is_shown = |r: &&ScoreRow| {
+            let is_other = [ACCURACY, AUROC, AVERAGE_PRECISION, CIRCULAR_R2].contains(&r.metric.as_str());
+            let is_main = (r.metric == R2 && r.target == MEAN) || is_other;
             is_main && r.split == TEST && r.hook_point == point && !r.method.contains('/')
         };
         let is_baseline = |r: &&ScoreRow| {
@@ -126,7 +148,7 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
             // The activations with a text are in the verdict.
             [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&method) || method.starts_with("ridge+")
         };
-        let others = rows.iter().filter(is_other).filter(|r| !is_baseline(r));
+        let others = rows.iter().filter(is_shown).filter(|r| !is_baseline(r));
         let baseline = |row: &ScoreRow, method: &str, point: Option<HookPoint>| {
             let found = ScoreKey::test(method, &row.metric, &row.target).at(rows, point);
             found.map_or("–".to_string(), |r| format!("{:.2}", r.value))
@@ -134,7 +156,12 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
         let line = |row: &ScoreRow| {
             let of_method =
                 |name: &str| baseline(row, &format!("{}/{name}", row.method), Some(report.best.point));
-            let what = if row.metric == R2 { "R²".into() } else { format!("accuracy, {}", row.target) };
+            let what = match row.metric.as_str() {
+                R2 => "R²".into(),
+                AUROC => format!("AUROC, {}", row.target),
+                CIRCULAR_R2 => format!("circular R², {}", row.target),
+                metric => format!("{}, {}", metric.replace('_', " "), row.target),
+            };
             let without_model = |method: &str| baseline(row, method, None);
             vec![
                 row.method.clone(),
@@ -143,6 +170,7 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
                 format!("{:.3} to {:.3}", row.low, row.high),
                 without_model(NAMES_ONLY),
                 without_model(MAJORITY),
+                without_model(WORD_VECTORS),
                 of_method(UNTRAINED),
                 of_method(SHUFFLED_WEIGHTS),
                 of_method(SHUFFLED),
@@ -159,6 +187,7 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
                 "95 % interval",
                 "names-only",
                 "majority",
+                "vectors",
                 "untrained",
                 "weights",
                 "labels",
@@ -197,7 +226,17 @@ fn error(rows: &[ScoreRow], point: HookPoint) -> String {
         r.method == RIDGE && r.split == TEST && r.hook_point == name && r.metric.starts_with("mae")
     };
     let unit = |r: &ScoreRow| r.metric.strip_prefix("mae_").unwrap_or_default().replace('_', " ");
-    rows.iter().find(is_mae).map_or("–".into(), |r| format!("{:.1} {}", r.value, unit(r)).trim_end().into())
+    rows.iter()
+        .find(is_mae)
+        .map_or("–".into(), |r| format!("{} {}", of_any_size(r.value), unit(r)).trim_end().into())
+}
+
+/// A number with one decimal; a very small or very large one with its power of ten.
+fn of_any_size(number: f64) -> String {
+    match number.abs() {
+        size if size == 0.0 || (0.05..1e9).contains(&size) => format!("{number:.1}"),
+        _ => format!("{number:.1e}"),
+    }
 }
 
 /// The width of the column of datasets.

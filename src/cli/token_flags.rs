@@ -21,8 +21,9 @@ pub(super) struct TokenFlags {
 /// Hook points to record.
 #[derive(Args)]
 pub(super) struct PointFlags {
-    /// Hook points by name or glob, separated by commas; `mappa models inspect` lists them
-    /// [default: embed and every blocks.*.hook_resid_post].
+    /// Hook points by name or glob, separated by commas [default: embed and every blocks.*.hook_resid_post].
+    ///
+    /// `mappa models inspect` lists the model's hook points.
     #[arg(long = "hook-points", value_name = "NAMES|GLOBS")]
     globs: Vec<String>,
 }

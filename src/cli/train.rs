@@ -11,7 +11,9 @@ use mappa::limits::{BATCH, HEADS, LAYERS, SENTENCES, STEPS, TRAINED_VOCABULARY, 
 use mappa::model::{Model, Precision, Sizes, Spec};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::ModelTrainer;
-use mappa::training::{Corpus, MODEL_FILES, TrainingSettings, export, train_tokenizer};
+use mappa::training::{
+    CORPUS_FILE, Corpus, MODEL_FILES, TrainingSettings, export, text_of_stanzas, train_tokenizer,
+};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -31,8 +33,9 @@ pub(super) struct Train {
     /// Start from the weights and the tokenizer of a trained model instead of random weights.
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
-    /// Datasets to write sentences about; repeat for several, or repeat a name for more sentences about it
-    /// [default: the six bundled datasets].
+    /// Datasets to write sentences about; repeat for several [default: the six bundled datasets].
+    ///
+    /// A name that is repeated gives more sentences about this dataset.
     #[arg(long = "dataset", value_name = "NAME|FILE")]
     datasets: Vec<String>,
     /// Number of sentences that begin with each entity.
@@ -171,8 +174,7 @@ impl Train {
     fn corpus(&self, datasets: &[Dataset], folder: &Path) -> Result<(Vec<TokenStanza>, Vec<u8>)> {
         let corpus = Corpus::new(datasets, self.seed);
         let stanzas = corpus.stanzas(self.sentences)?;
-        let text: String = stanzas.iter().flatten().flat_map(|line| [line.as_str(), "\n"]).collect();
-        artefact::save_bytes(&folder.join("corpus.txt"), text.as_bytes())?;
+        artefact::save_bytes(&folder.join(CORPUS_FILE), text_of_stanzas(&stanzas).as_bytes())?;
         let json = match &self.from {
             Some(from) => artefact::load_bytes(&from.join("tokenizer.json"))?,
             None => train_tokenizer(&corpus.vocabulary_sample(), self.d_vocab)?,

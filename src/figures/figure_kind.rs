@@ -2,7 +2,9 @@
 
 use super::format::{Caption, Format};
 use crate::error::Result;
-use crate::results::{InterchangeRow, NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
+use crate::results::{
+    InterchangeRow, LensScoreRow, NeuronRow, PredictionRow, ScoreRow, StratumRow, SweepPoint, SweepRow,
+};
 
 /// A kind of figure.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,8 @@ pub enum Subject {
     },
     /// One sweep.
     Sweep,
+    /// One lens, beside the logit lens.
+    Lens,
     /// One causal test.
     Cause,
 }
@@ -41,12 +45,20 @@ pub struct SavedRows {
     pub scores: Vec<ScoreRow>,
     /// Predictions of one dataset.
     pub predictions: Captioned<PredictionRow>,
+    /// Scores of one dataset's classes at all hook points, and of baselines.
+    pub classes: Captioned<ScoreRow>,
+    /// Scores of one dataset's probes of few dimensions at one hook point, and of baselines.
+    pub sparse: Captioned<ScoreRow>,
     /// MLP neurons of one dataset.
     pub neurons: Captioned<NeuronRow>,
+    /// Strata of the test entities of one dataset, over one text and of one target.
+    pub strata: Captioned<StratumRow>,
     /// Rows of one sweep, of the directions `probe` and `random`.
     pub sweep: Vec<SweepRow>,
     /// Points of one sweep; the title names their effect and its unit.
     pub points: Captioned<SweepPoint>,
+    /// Scores of lenses of one model.
+    pub lenses: Vec<LensScoreRow>,
     /// Exchanges of one causal test; `scores` has those of its probes.
     pub causes: Captioned<InterchangeRow>,
 }
@@ -96,7 +108,7 @@ impl FigureKind {
     pub fn file_name(&self, dataset: &str) -> String {
         match self.subject {
             Subject::Dataset { suffix } => format!("{dataset}{suffix}"),
-            Subject::Datasets | Subject::Sweep | Subject::Cause => self.name.to_string(),
+            Subject::Datasets | Subject::Sweep | Subject::Lens | Subject::Cause => self.name.to_string(),
         }
     }
 }

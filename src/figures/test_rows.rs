@@ -1,8 +1,9 @@
 //! Made-up rows similar to a run's, for the tests.
 
 use crate::results::{
-    CENTROID, DAS, InterchangeRow, NAMES_ONLY, NOTHING, NeuronRow, PATTERN, PROBE, PredictionRow, RANDOM,
-    RIDGE, RIDGE_AND_TEXT, SHUFFLED, SHUFFLED_WEIGHTS, STREAM, ScoreRow, SweepRow, TEXT, UNTRAINED,
+    CENTROID, DAS, InterchangeRow, LensScoreRow, NAMES_ONLY, NOTHING, NeuronRow, PATTERN, PROBE,
+    PredictionRow, RANDOM, RIDGE, RIDGE_AND_TEXT, SHUFFLED, SHUFFLED_WEIGHTS, STREAM, ScoreRow, StratumRow,
+    SweepRow, TEXT, UNTRAINED,
 };
 
 pub(super) const DATASETS: [(&str, f64); 6] = [
@@ -140,6 +141,44 @@ pub(super) fn units(n_blocks: usize, width: usize) -> Vec<NeuronRow> {
     rows
 }
 
+/// Strata of several properties; the later ones have a larger surplus.
+pub(super) fn strata(properties: &[&str], n: usize) -> Vec<StratumRow> {
+    let row = |by: &str, at: usize| {
+        let (text, gain) = (0.3 + 0.2 * noise(at), 0.3 * at as f64 / n as f64 - 0.05);
+        StratumRow {
+            dataset: "world_place".into(),
+            model: "sample".into(),
+            prompt: "name".into(),
+            hook_point: "blocks.3.hook_resid_post".into(),
+            layer: "3".into(),
+            text: "text".into(),
+            by: by.into(),
+            stratum: format!("{by} of number {at}, or none"),
+            merged: String::new(),
+            n_test: 40 + at,
+            n_units: 40 + at,
+            target: "mean".into(),
+            share: 1.0 / n as f64,
+            r2_text: text,
+            r2_text_low: text - 0.1,
+            r2_text_high: text + 0.1,
+            r2_both: text + gain,
+            r2_both_low: text + gain - 0.1,
+            r2_both_high: text + gain + 0.1,
+            surplus: gain,
+            surplus_low: gain - 0.05,
+            surplus_high: gain + 0.05,
+            contribution: gain / n as f64,
+            contribution_low: (gain - 0.05) / n as f64,
+            contribution_high: (gain + 0.05) / n as f64,
+            against_rest: 0.0,
+            against_rest_low: -0.1,
+            against_rest_high: 0.1,
+        }
+    };
+    properties.iter().flat_map(|by| (0..n).map(|at| row(by, at))).collect()
+}
+
 /// A sweep of eight layer sets whose texts name places; some texts name nothing.
 pub(super) fn texts() -> Vec<SweepRow> {
     let mut rows: Vec<SweepRow> = sweep().into_iter().filter(|row| row.target == "longitude").collect();
@@ -199,6 +238,65 @@ pub(super) fn sweep() -> Vec<SweepRow> {
         }
     }
     rows
+}
+
+/// AUROC of two classifiers and of baselines at `n_layers` layers and the embedding.
+pub(super) fn classes(n_layers: usize) -> Vec<ScoreRow> {
+    let mut rows = Vec::new();
+    let of_class = |row: ScoreRow| ScoreRow { metric: "auroc".into(), target: "continent".into(), ..row };
+    for depth in 0..=n_layers {
+        let layer = if depth == 0 { "embed".to_string() } else { (depth - 1).to_string() };
+        let share = depth as f64 / n_layers as f64;
+        let methods = [
+            ("logistic", 0.6 + 0.3 * share),
+            ("mean-difference", 0.6 + 0.2 * share),
+            ("logistic/untrained", 0.6),
+            ("logistic/shuffled", 0.5),
+            ("ridge+text", 0.7 + 0.2 * share),
+        ];
+        rows.extend(methods.map(|(method, value)| of_class(score("art", method, &layer, [value, 0.04]))));
+    }
+    let flat = [("names-only", 0.7), ("majority", 0.5), ("text", 0.75)];
+    rows.extend(flat.map(|(method, value)| of_class(score("art", method, "", [value, 0.04]))));
+    rows
+}
+
+/// R² of probes of few dimensions at one layer.
+pub(super) fn sparse() -> Vec<ScoreRow> {
+    let mut rows = vec![score("art", RIDGE, "3", [0.8, 0.03]), score("art", NAMES_ONLY, "", [0.3, 0.03])];
+    for power in 0..7 {
+        let k = 1 << power;
+        let value = 0.8 - 0.6 / f64::from(k);
+        rows.push(score("art", &format!("k-sparse-{k}"), "3", [value, 0.04]));
+        rows.push(score("art", &format!("k-sparse-{k}/shuffled"), "3", [-0.2, 0.04]));
+        rows.push(score("art", &format!("k-sparse-{k}/untrained"), "3", [0.1, 0.04]));
+    }
+    rows
+}
+
+/// Scores of a logit lens and a ridge lens over `n_layers` blocks.
+pub(super) fn lenses(n_layers: usize) -> Vec<LensScoreRow> {
+    let row = |lens: &str, depth: usize| {
+        let rest = (n_layers - depth) as f64 / n_layers as f64;
+        let kl = rest * if lens == "logit" { 9.0 } else { 3.0 };
+        let layer = if depth == 0 { "embed".to_string() } else { (depth - 1).to_string() };
+        let half = 0.2 + rest / 10.0;
+        LensScoreRow {
+            model: "sample".into(),
+            lens: lens.into(),
+            hook_point: format!("blocks.{layer}.hook_resid_post"),
+            layer,
+            cross_entropy: 3.2 + kl,
+            low: 3.2 + kl - half,
+            high: 3.2 + kl + half,
+            kl,
+            agreement: 1.0 - rest,
+            penalty: f64::NAN,
+            tokens: 1000,
+            texts: 90,
+        }
+    };
+    ["logit", "ridge"].iter().flat_map(|lens| (0..=n_layers).map(move |depth| row(lens, depth))).collect()
 }
 
 /// Exchanges of every kind at `n` layers.

@@ -3,10 +3,13 @@
 use super::font;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::FONT_SLACK;
-use super::test_rows::{exchanges, places, score, scores, sweep, texts, units, years};
+use super::test_rows::{
+    classes, exchanges, lenses, places, score, scores, sparse, strata, sweep, texts, units, years,
+};
 use super::*;
 use crate::results::{
-    InterchangeRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepPoint, SweepRow,
+    InterchangeRow, LensScoreRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, StratumRow,
+    SweepPoint, SweepRow,
 };
 use crate::{Error, Result};
 
@@ -53,6 +56,11 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ),
         ("units", super::neurons::scene(&units(6, 300), &CAPTION).unwrap()),
         ("units_deep", super::neurons::scene(&units(40, 20), &Caption { baselines: "", ..CAPTION }).unwrap()),
+        ("classes", super::classes_by_layer::scene(&classes(6), &CAPTION).unwrap()),
+        ("classes_deep", super::classes_by_layer::scene(&classes(32), &CAPTION).unwrap()),
+        ("sparse", super::r2_by_k::scene(&sparse(), &CAPTION).unwrap()),
+        ("strata", super::strata::scene(&strata(&["rank", "tokens", "continent"], 5), &CAPTION).unwrap()),
+        ("strata_many", super::strata::scene(&strata(&["country"], 40), &CAPTION).unwrap()),
         ("sweep", super::dose_response::scene(&sweep()).unwrap()),
         (
             "sweep_place",
@@ -60,6 +68,8 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ),
         ("sweep_year", super::dose_response::scene(&at_target("year")).unwrap()),
         ("sweep_narrow", super::dose_response::scene(&texts()).unwrap()),
+        ("lens", super::lens_by_layer::scene(&lenses(6)).unwrap()),
+        ("lens_deep", super::lens_by_layer::scene(&lenses(32)).unwrap()),
         ("texts", super::text_by_dose::scene(&texts()).unwrap()),
         ("texts_one", super::text_by_dose::scene(&texts_at(&["0"])).unwrap()),
         ("texts_two", super::text_by_dose::scene(&texts_at(&["1", "1+2"])).unwrap()),
@@ -107,6 +117,10 @@ fn long_scenes() -> Vec<(&'static str, Scene)> {
     let doses = |rows: Vec<SweepRow>, factor: f64| -> Vec<SweepRow> {
         rows.into_iter().map(|row| SweepRow { dose: row.dose * factor, ..row }).collect()
     };
+    let long_lenses: Vec<LensScoreRow> = lenses(32)
+        .into_iter()
+        .map(|row| LensScoreRow { lens: long(&row.lens), model: long(&row.model), kl: row.kl * 1e4, ..row })
+        .collect();
     vec![
         ("r2", super::r2_by_layer::scene(&scores).unwrap()),
         ("places", super::predictions::scene(&grouped(places(300)), &caption).unwrap()),
@@ -117,6 +131,7 @@ fn long_scenes() -> Vec<(&'static str, Scene)> {
         ("doses_one", super::dose_by_layer::scene(&one, what).unwrap()),
         ("kl_some", super::effect_by_kl::scene(&some, what).unwrap()),
         ("kl_one", super::effect_by_kl::scene(&one, text).unwrap()),
+        ("lens", super::lens_by_layer::scene(&long_lenses).unwrap()),
         ("texts", super::text_by_dose::scene(&doses(texts(), 1e5)).unwrap()),
         ("sweep", super::dose_response::scene(&doses(sweep(), 1e5)).unwrap()),
     ]
@@ -220,6 +235,22 @@ fn the_r2_figure_has_its_words() {
     }
     let own = svg_of(r2_by_layer(&[score("my & own", RIDGE, "embed", [0.4, 0.1])], Format::Svg));
     assert!(own.contains("my &amp; own") && !own.contains("untrained") && !own.contains("below"));
+}
+
+#[test]
+fn the_figures_of_classes_and_of_few_dimensions_have_their_words() {
+    let svg = svg_of(classes_by_layer(&classes(6), &CAPTION, Format::Svg));
+    for words in
+        ["AUROC", "logistic, 95 % interval", "mean-difference", "most frequent class", "untrained model"]
+    {
+        assert!(svg.contains(words), "{words}");
+    }
+    let svg = svg_of(r2_by_k(&sparse(), &CAPTION, Format::Svg));
+    for words in ["the best k dimensions", "all dimensions", "names only", ">64<", "R² on the test rows"] {
+        assert!(svg.contains(words), "{words}");
+    }
+    assert!(refusal(r2_by_k(&[], &CAPTION, Format::Svg)).contains("scores.csv"));
+    assert!(refusal(classes_by_layer(&[], &CAPTION, Format::Svg)).contains("scores.csv"));
 }
 
 #[test]
@@ -411,6 +442,15 @@ fn scores_of_other_hook_points_are_ignored() {
 }
 
 #[test]
+fn strata_without_intervals_are_drawn_as_points() {
+    let mut rows = strata(&["rank"], 2);
+    let all = super::strata::scene(&rows, &CAPTION).unwrap().marks.len();
+    (rows[0].r2_text_low, rows[0].r2_both_low, rows[0].contribution_low) = (f64::NAN, f64::NAN, f64::NAN);
+    assert_eq!(super::strata::scene(&rows, &CAPTION).unwrap().marks.len(), all - 3);
+    assert!(refusal(super::strata(&[], &CAPTION, Format::Svg)).contains("mappa probe strata"));
+}
+
+#[test]
 fn a_causal_figure_refuses_no_rows_and_shares_that_are_not_finite() {
     let caption = Caption { title: "t", subtitle: "", baselines: "" };
     let draw = |rows: &[InterchangeRow]| used_by_layer(rows, &[], &caption, Format::Svg);
@@ -428,9 +468,13 @@ fn figures_have_different_names_and_are_drawn_from_saved_rows() {
     let rows = SavedRows {
         scores: scores(2),
         predictions: Captioned { rows: places(50), ..Captioned::default() },
+        classes: Captioned { rows: classes(3), ..Captioned::default() },
+        sparse: Captioned { rows: sparse(), ..Captioned::default() },
         neurons: Captioned { rows: units(2, 9), ..Captioned::default() },
+        strata: Captioned { rows: strata(&["rank", "continent"], 3), ..Captioned::default() },
         sweep: texts(),
         points: Captioned { rows: vec![point], ..Captioned::default() },
+        lenses: lenses(3),
         causes: Captioned { rows: exchanges(3), ..Captioned::default() },
     };
     let names: std::collections::BTreeSet<&str> = FIGURES.iter().map(|figure| figure.name).collect();
@@ -471,11 +515,16 @@ fn hostile_names_give_figures_that_are_xml_and_no_larger_than_others() {
         let rows: Vec<SweepRow> = texts().into_iter().map(swept).collect();
         let neurons: Vec<NeuronRow> =
             units(6, 20).into_iter().map(|row| NeuronRow { target: evil(), ..row }).collect();
+        let strata: Vec<StratumRow> = strata(&["rank"], 3)
+            .into_iter()
+            .map(|row| StratumRow { by: evil(), stratum: evil(), ..row })
+            .collect();
         let scores: Vec<ScoreRow> = scores;
         let all: Vec<(&str, Draw)> = vec![
             ("scores", Box::new(|format| r2_by_layer(&scores, format))),
             ("predictions", Box::new(|format| predictions(&years, &caption, format))),
             ("neurons", Box::new(|format| super::neurons(&neurons, &caption, format))),
+            ("strata", Box::new(|format| super::strata(&strata, &caption, format))),
             ("doses", Box::new(|format| dose_response(&rows, format))),
             ("texts", Box::new(|format| text_by_dose(&rows, format))),
         ];

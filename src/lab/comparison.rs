@@ -1,6 +1,8 @@
 //! Comparison of two layers, prompts or models: paired differences on the same test entities.
 
 use super::folders::Lab;
+use super::placed::{check_fitted_to, check_place};
+use super::suggest;
 use crate::activations::ActivationStore;
 use crate::artefact::{Card, FolderName};
 use crate::datasets::TargetKind;
@@ -97,6 +99,7 @@ impl Side {
 
 /// Loads the probes of a folder, unless they were changed after they were written.
 pub(super) fn probes(folder: &Path) -> Result<ProbeSet> {
+    check_place(folder)?;
     let file = folder.join(PROBES_FILE);
     Card::check_beside(&file)?;
     ProbeSet::load(&file)
@@ -105,7 +108,7 @@ pub(super) fn probes(folder: &Path) -> Result<ProbeSet> {
 /// The activations that the probes of a folder were fitted to.
 ///
 /// # Errors
-/// [`Error::BadFile`] if they are not in the lab.
+/// [`Error::BadFile`] if they are not in the lab; [`Error::CardMismatch`] if they were made from other inputs.
 pub(super) fn store_of(lab: &Lab, folder: &Path) -> Result<ActivationStore> {
     let mut parts = folder.iter().rev().map(|part| part.to_string_lossy().into_owned());
     let names = (parts.next(), parts.next(), parts.next());
@@ -116,16 +119,17 @@ pub(super) fn store_of(lab: &Lab, folder: &Path) -> Result<ActivationStore> {
     let (model, dataset) = (&FolderName::new("model", &model)?, &FolderName::new("dataset", &dataset)?);
     let mut prompt = results.as_str();
     loop {
-        let store = lab.activations(model, dataset, &FolderName::of_text(prompt))?;
+        let store = lab.activations(model, dataset, &FolderName::new("prompt", prompt)?)?;
         if !store.hook_points()?.is_empty() {
+            check_fitted_to(folder, &store)?;
             return Ok(store);
         }
         prompt = match prompt.rsplit_once('.') {
             Some((before, _)) => before,
             None => {
-                let advice = format!(
-                    "activations; make them with `mappa extract --model {model} --dataset {dataset}`"
-                );
+                let rest = suggest::flag("dataset", dataset);
+                let make = suggest::command_in_error(lab, &suggest::of_name(model), "extract", &rest);
+                let advice = format!("activations; make them with `{make}`");
                 return Err(Error::bad_file(store.place(), "nothing", advice));
             }
         };

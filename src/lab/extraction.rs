@@ -17,6 +17,7 @@ use crate::model::{Model, Spec, Transformer};
 use crate::progress::Observer;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Settings of an extraction: texts, tokens, data type, hook points.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -197,6 +198,16 @@ impl<'a> ExtractionJob<'a> {
         Ok(done)
     }
 
+    /// Refuses a folder of activations that were made from other inputs, before anything is computed.
+    ///
+    /// # Errors
+    /// [`Error::CardMismatch`] naming the input.
+    pub(super) fn check_card(&self) -> Result<()> {
+        let card = Division::of(&self.model.transformer).describe(self.card()?);
+        let agrees = self.activations()?.agrees_with(&card);
+        agrees.map_err(|error| self.if_dataset_changed(error))
+    }
+
     /// Compares recorded rows that the caller does not read with their hashes.
     ///
     /// # Errors
@@ -243,8 +254,8 @@ impl<'a> ExtractionJob<'a> {
         let activations = place.parent().unwrap_or(&place); // of all prompts
         let probes = self.lab.probes_of(&self.model.name).join(&self.dataset().name);
         error.with_way_out(format!(
-            "the dataset has changed: move the results of the earlier one away ({} and {}), and the same command \
-             computes them again; or give the new file another name, or name another lab with --lab",
+            "the dataset has changed: move its earlier results away ({} and {}), and the same command computes them \
+             again; or give the new file another name, or name another lab with --lab",
             activations.display(),
             probes.display()
         ))
@@ -309,6 +320,31 @@ impl<'a> ExtractionJob<'a> {
             ));
         }
     }
+}
+
+/// Refuses extractions of different texts into the same folder, such as those of two files of one name.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the dataset.
+pub(super) fn refuse_shared<'a>(jobs: impl IntoIterator<Item = ExtractionJob<'a>>) -> Result<()> {
+    let mut cards: BTreeMap<PathBuf, Card> = BTreeMap::new();
+    for job in jobs {
+        let (place, card) = (job.activations()?.place(), job.card()?);
+        let before = cards.entry(place).or_insert_with(|| card.clone());
+        if before.inputs != card.inputs {
+            let differs = |name: &&String| before.inputs.get(*name) != card.inputs.get(*name);
+            let fields: Vec<&str> = card.inputs.keys().filter(differs).map(String::as_str).collect();
+            let found =
+                format!("two datasets or prompts with this name, which differ in {}", fields.join(", "));
+            let expected = "different names, since the names are those of folders; rename one file";
+            return Err(Error::invalid(
+                format!("{} with {}", job.dataset().name, job.folder()),
+                found,
+                expected,
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Reports resumed work, damaged batches, and a file system without locks.

@@ -2,16 +2,18 @@
 
 use super::folders::Lab;
 use super::picture::{is_signed, signed};
+use super::placed::check_place;
 use crate::artefact::{self, Card, FolderName};
 use crate::datasets::BUNDLED;
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
 use crate::hook_point::HookPoint;
-use crate::probes::{best_point, test_r2};
+use crate::probes::{StrataFinding, best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    CENTROID, INTERCHANGE_FILE, InterchangeRow, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow,
-    RIDGE, SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS,
+    ACCURACY, ALL, CENTROID, INTERCHANGE_FILE, InterchangeRow, K_SPARSE, LENS_SCORES_FILE, LensScoreRow,
+    MEAN, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
+    SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow, StratumRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS,
     load_rows, load_unchanged_rows,
 };
 use crate::steering::points;
@@ -101,8 +103,9 @@ impl<'a> Canvas<'a> {
         let files = figure_files(&self.folder, name);
         let [svg, png] = &files;
         let drawing = draw(Format::Svg)?;
-        let is_drawn = artefact::has_bytes(svg, &drawing);
-        if is_drawn && png.is_file() && is_signed(&artefact::load_bytes(png)?, &drawing) {
+        let (is_drawn, has_png) =
+            (artefact::is_there(svg)? && artefact::has_bytes(svg, &drawing), artefact::is_there(png)?);
+        if is_drawn && has_png && is_signed(&artefact::load_saved(png)?, &drawing) {
             return Ok(files);
         }
         let picture = draw(Format::Png)?;
@@ -134,6 +137,8 @@ pub struct Drawn {
     pub predictions: Vec<PredictionRow>,
     /// Its MLP neurons, if they were analysed.
     pub neurons: Vec<NeuronRow>,
+    /// The strata of its test entities, if they were scored.
+    pub strata: Vec<StratumRow>,
 }
 
 impl Drawn {
@@ -142,12 +147,15 @@ impl Drawn {
     /// # Errors
     /// Those of the files.
     pub fn load(dataset: &str, folder: &Path) -> Result<Drawn> {
+        check_place(folder)?;
         let units = folder.join("neurons").join(UNITS_FILE);
+        let strata = folder.join("strata").join(STRATA_FILE);
         Ok(Drawn {
             dataset: dataset.into(),
             scores: load_unchanged_rows(&folder.join(SCORES_FILE))?,
             predictions: load_unchanged_rows(&folder.join(PREDICTIONS_FILE))?,
             neurons: if units.is_file() { load_unchanged_rows(&units)? } else { Vec::new() },
+            strata: if strata.is_file() { load_unchanged_rows(&strata)? } else { Vec::new() },
         })
     }
 }
@@ -180,7 +188,8 @@ pub fn saved_beside(folder: &Path) -> Vec<Scored> {
     let own = weights(folder);
     let others = subfolders(of_model).filter_map(|dataset| {
         let other = dataset.join(results);
-        let is_comparable = other != folder && own.is_some() && weights(&other) == own;
+        let is_comparable =
+            other != folder && own.is_some() && weights(&other) == own && check_place(&other).is_ok();
         let scores = || load_unchanged_rows::<ScoreRow>(&other.join(SCORES_FILE)).ok();
         let scores = is_comparable.then(scores).flatten()?;
         let is_scored = best_point(&scores).is_ok_and(|point| test_r2(&scores, RIDGE, Some(point)).is_some());
@@ -214,7 +223,9 @@ fn draw_wanted(
     for one in datasets {
         let (predictions, neurons) =
             (captioned_predictions(model, one)?, captioned_neurons(model, &one.dataset, &one.neurons));
-        let rows = SavedRows { predictions, neurons, ..SavedRows::default() };
+        let (classes, sparse) = (captioned_classes(model, one), captioned_sparse(model, one)?);
+        let strata = captioned_strata(&one.strata);
+        let rows = SavedRows { predictions, classes, sparse, neurons, strata, ..SavedRows::default() };
         files.extend(canvas.draw(of_dataset, &rows, &one.dataset)?);
     }
     let scores = canvas.of_all(datasets);
@@ -236,6 +247,35 @@ fn captioned_predictions(model: &str, drawn: &Drawn) -> Result<Captioned<Predict
     })
 }
 
+/// The scores of a dataset's classes.
+fn captioned_classes(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Captioned<ScoreRow> {
+    let Some(column) = scores.iter().find(|row| row.metric == ACCURACY).map(|row| &row.target) else {
+        return Captioned::default();
+    };
+    Captioned {
+        rows: scores.iter().filter(|row| row.target == *column).cloned().collect(),
+        title: format!("{dataset}, {model}"),
+        subtitle: format!("classes of the column {column}"),
+        baselines: String::new(),
+    }
+}
+
+/// The scores of a dataset's probes of few dimensions at the best layer, if there are any.
+fn captioned_sparse(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Result<Captioned<ScoreRow>> {
+    let is_sparse = |row: &ScoreRow| row.method.starts_with(K_SPARSE);
+    if !scores.iter().any(is_sparse) {
+        return Ok(Captioned::default());
+    }
+    let point = best_point(scores)?.to_string();
+    let is_drawn = |row: &&ScoreRow| row.hook_point.is_empty() || row.hook_point == point;
+    Ok(Captioned {
+        rows: scores.iter().filter(is_drawn).cloned().collect(),
+        title: format!("{dataset}, {model}, {point}"),
+        subtitle: "ridge probes of the best k dimensions, chosen on training rows".into(),
+        baselines: String::new(),
+    })
+}
+
 fn captioned_neurons(model: &str, dataset: &str, rows: &[NeuronRow]) -> Captioned<NeuronRow> {
     Captioned {
         rows: rows.to_vec(),
@@ -243,6 +283,27 @@ fn captioned_neurons(model: &str, dataset: &str, rows: &[NeuronRow]) -> Captione
         subtitle: "rank correlation with the target, training entities".into(),
         baselines: String::new(),
     }
+}
+
+/// The strata over the strongest text, of the mean over the targets.
+fn captioned_strata(rows: &[StratumRow]) -> Captioned<StratumRow> {
+    let text = StrataFinding::strongest_text(rows).unwrap_or_default();
+    let rows: Vec<StratumRow> =
+        rows.iter().filter(|row| row.text == text && row.target == MEAN).cloned().collect();
+    let Some(whole) = rows.iter().find(|row| row.by == ALL) else { return Captioned::default() };
+    let StratumRow { dataset, model, hook_point, surplus, surplus_low, surplus_high, .. } = whole;
+    let title = format!("{}, {model}, {hook_point}: where the surplus lies", dataset.replace('_', " "));
+    let subtitle = format!("surplus over `{text}` {surplus:.3} (95 % {surplus_low:.3} to {surplus_high:.3})");
+    Captioned { rows, title, subtitle: subtitle.replace('-', "−"), baselines: String::new() }
+}
+
+/// Draws the figure of the strata of a dataset's test entities; returns the paths of the files.
+///
+/// # Errors
+/// Those of drawing and saving.
+pub fn draw_strata(dataset: &str, rows: &[StratumRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>> {
+    let rows = SavedRows { strata: captioned_strata(rows), ..SavedRows::default() };
+    canvas.draw(|figure| matches!(figure.subject, Subject::Dataset { .. }), &rows, dataset)
 }
 
 /// Draws the figures of a dataset's MLP neurons; returns the paths of the files.
@@ -259,7 +320,8 @@ pub fn draw_neurons(
     canvas.draw(|figure| matches!(figure.subject, Subject::Dataset { .. }), &rows, dataset)
 }
 
-/// Draws the saved rows of a model: its datasets under one prompt, and its sweeps, whose figures go next to their rows;
+/// Draws the saved rows of a model: its datasets under one prompt, and its sweeps and lenses, whose figures go next to their
+/// rows;
 /// returns the paths of the files.
 ///
 /// # Errors
@@ -270,7 +332,9 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
         names.figures.is_empty() || names.figures.iter().any(|name| name == figure.name)
     };
     let is_of_sweeps = |figure: &FigureKind| figure.subject == Subject::Sweep;
-    let is_of_probes = |figure: &FigureKind| !matches!(figure.subject, Subject::Sweep | Subject::Cause);
+    let is_of_lenses = |figure: &FigureKind| figure.subject == Subject::Lens;
+    let is_of_probes =
+        |figure: &FigureKind| !matches!(figure.subject, Subject::Sweep | Subject::Lens | Subject::Cause);
     let mut files = Vec::new();
     if FIGURES.iter().any(|figure| wanted(figure) && is_of_probes(figure)) {
         let mut drawn = Vec::new();
@@ -281,8 +345,15 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
         files.extend(draw_wanted(model, &drawn, &wanted, &mut Canvas::new(folder, observer))?);
     }
     for folder in names.sweeps.iter().cloned() {
+        check_place(&folder)?;
         let rows = sweep_rows(&load_unchanged_rows::<SweepRow>(&folder.join("sweep.csv"))?);
         let wanted = |figure: &FigureKind| is_of_sweeps(figure) && wanted(figure);
+        files.extend(Canvas::new(folder, observer).draw(wanted, &rows, "")?);
+    }
+    for folder in names.lenses.iter().cloned() {
+        let lenses = load_unchanged_rows(&folder.join(LENS_SCORES_FILE))?;
+        let rows = SavedRows { lenses, ..SavedRows::default() };
+        let wanted = |figure: &FigureKind| is_of_lenses(figure) && wanted(figure);
         files.extend(Canvas::new(folder, observer).draw(wanted, &rows, "")?);
     }
     for folder in &names.causes {
@@ -313,13 +384,25 @@ pub fn saved_causes(lab: &Lab, model: &FolderName) -> Vec<PathBuf> {
 /// # Errors
 /// [`crate::Error::Io`] naming the folder.
 pub fn saved_sweeps(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
-    let folder = lab.sweeps(model);
+    folders_with(&lab.sweeps(model), "sweep.csv")
+}
+
+/// The folders of a model's lenses that have scores, by name.
+///
+/// # Errors
+/// [`crate::Error::Io`] naming the folder.
+pub fn saved_lenses(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
+    folders_with(&lab.lenses(model), LENS_SCORES_FILE)
+}
+
+/// The folders within a folder that have a file of this name, sorted.
+fn folders_with(folder: &Path, file: &str) -> Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let entries = std::fs::read_dir(&folder).map_err(crate::Error::io("read the folder", &folder))?;
+    let entries = std::fs::read_dir(folder).map_err(crate::Error::io("read the folder", folder))?;
     let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    folders.retain(|folder| folder.join("sweep.csv").is_file());
+    folders.retain(|folder| folder.join(file).is_file());
     folders.sort();
     Ok(folders)
 }
@@ -346,6 +429,8 @@ pub struct SavedNames {
     pub datasets: Vec<FolderName>,
     /// The folders of sweeps.
     pub sweeps: Vec<PathBuf>,
+    /// The folders of lenses.
+    pub lenses: Vec<PathBuf>,
     /// The folders of causal tests.
     pub causes: Vec<PathBuf>,
     /// The names of the figures; if empty, all figures whose required rows exist.
@@ -369,6 +454,15 @@ pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
         Some(format!("{name} {:.2}", score.value).replace('-', "−"))
     });
     words.collect::<Vec<String>>().join(", ")
+}
+
+/// Draws the figures of a lens from its scores; returns the paths of the files.
+///
+/// # Errors
+/// Those of drawing and saving.
+pub fn draw_lens(rows: &[LensScoreRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>> {
+    let rows = SavedRows { lenses: rows.to_vec(), ..SavedRows::default() };
+    canvas.draw(|figure| figure.subject == Subject::Lens, &rows, "")
 }
 
 /// Draws a sweep's figures; returns the paths of the files.

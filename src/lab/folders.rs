@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The environment variable that names an object store for activations, in place of the lab's folder.
 pub const ACTIVATIONS: &str = "MAPPA_ACTIVATIONS";
 
-/// A folder for all artefacts: datasets, models, activations, probes, figures, sweeps, dictionaries.
+/// A folder for all artefacts: datasets, models, activations, probes, figures, sweeps, dictionaries, lenses.
 ///
 /// # Examples
 /// ```
@@ -90,6 +90,16 @@ impl Lab {
     /// The folder of a model's dictionaries and of their result rows.
     pub fn features(&self, model: &FolderName) -> PathBuf {
         self.root.join("features").join(model)
+    }
+
+    /// The folder of a model's lenses.
+    pub fn lenses(&self, model: &FolderName) -> PathBuf {
+        self.root.join("lenses").join(model)
+    }
+
+    /// The file of learned word vectors.
+    pub fn word_vectors(&self, name: &FolderName) -> PathBuf {
+        self.root.join("vectors").join(format!("{name}.txt"))
     }
 
     /// The folder of a model that the lab itself has.

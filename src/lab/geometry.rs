@@ -2,6 +2,7 @@
 
 use super::comparison::{probes, store_of};
 use super::folders::Lab;
+use super::suggest;
 use crate::activations::ActivationStore;
 use crate::artefact::FolderName;
 use crate::error::{Error, Result};
@@ -43,7 +44,9 @@ pub fn geometry(lab: &Lab, model: &str, prompt: &str, datasets: &[String]) -> Re
     let missing = |dataset: &&FolderName| !folder(dataset).join(PROBES_FILE).is_file();
     if let Some(dataset) = datasets.iter().find(missing) {
         let found = format!("no probes in {}", folder(dataset).display());
-        let expected = format!("a probed dataset; run `mappa probe --dataset {dataset}` first");
+        let (model, rest) = (suggest::of_name(model), suggest::flag("dataset", dataset));
+        let make = suggest::command_in_error(lab, &model, "probe", &rest);
+        let expected = format!("a probed dataset; run `{make}` first");
         return Err(Error::invalid("--dataset", found, expected));
     }
     let load = |dataset: &FolderName| probes(&folder(dataset));

@@ -6,12 +6,14 @@
 //! - `extraction`: activations
 //! - `probing`: probes, their scores and baselines
 //! - `saved_probes`: probes by their targets
-//! - `comparison`, `geometry`, `neurons`: analyses of probes
+//! - `comparison`, `geometry`, `strata`, `neurons`: analyses of probes
 //! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose–response sweeps
 //! - `causes`: causal tests of subspaces
 //! - `dictionaries`: sparse dictionaries
+//! - `lenses`: the next token that the model would predict from an earlier layer
+//! - `word_vectors`: word vectors learned from texts; `training_text` finds the text of a trained model
 //! - `experiment`, `run`: all stages, from one file
-//! - `figures`: figures as files; `picture`: the signature of a PNG
+//! - `figures`: figures as files; `picture`: the signature of a PNG; `placed`: exchanged folders
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
 //!   `written`: parses values in the format of flags
 
@@ -25,20 +27,25 @@ mod facade;
 mod figures;
 mod folders;
 mod geometry;
+mod lenses;
 mod models;
 mod neurons;
 mod next_step;
 mod picture;
+mod placed;
 mod probing;
 mod prompted;
 mod prompting;
 mod run;
 mod saved_probes;
 mod steering;
+mod strata;
 pub mod suggest;
 mod sweeps;
 mod toml_file;
+mod training_text;
 mod vectors;
+mod word_vectors;
 mod written;
 
 pub use causes::{AnswerChoice, CauseReport, CauseSettings, OwnAnswers, Threshold, Use, UseVerdict, cause};
@@ -52,11 +59,12 @@ pub use dictionaries::{
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_cause, draw_neurons, draw_probes, draw_saved, draw_sweep,
-    probed_datasets, saved_beside, saved_causes, saved_sweeps, scored_datasets,
+    Canvas, Drawn, SavedNames, draw_cause, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata,
+    draw_sweep, probed_datasets, saved_beside, saved_causes, saved_lenses, saved_sweeps, scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
+pub use lenses::{LensReport, LensSettings, fit_lens, load_lens};
 pub use models::{ModelSettings, find as find_model, name_in_lab, pull as pull_model, weights_card};
 pub use neurons::{NeuronReport, NeuronSettings, neurons};
 pub use next_step::{Given, NextStep};
@@ -70,5 +78,7 @@ pub use run::{Labelled, Report};
 pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 
 pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};
+pub use strata::{StrataReport, StrataSettings, strata};
 pub use sweeps::{SweepReport, SweepSettings, entities, sweep};
 pub use vectors::{VectorSettings, VectorSource, load_vectors, make_vectors};
+pub use word_vectors::{LearnJob, LearnReport, LearnSource, learn_vectors};

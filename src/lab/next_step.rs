@@ -4,7 +4,7 @@ use super::folders::Lab;
 use super::probing::ProbeReport;
 use super::saved_probes::ProbeChoice;
 use super::steering::{TriedChange, sweep_flags};
-use super::suggest::{command, of_model, quoted};
+use super::suggest::{command, flag, of_model};
 use crate::datasets::{Dataset, Prompt};
 use crate::model::Model;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ impl NextStep {
     /// The next step after probes of the `given` dataset.
     pub fn after(lab: &Lab, model: &Model, probed: &ProbeReport, given: &Given) -> NextStep {
         if !model.transformer.generates() {
-            return NextStep::None("The model generates no text, so that nothing can be steered.");
+            return NextStep::None("The model generates no text, so nothing can be steered.");
         }
         if probed.trained_on.is_some() {
             return NextStep::None(
@@ -39,9 +39,8 @@ impl NextStep {
         let is_usual = probed.results == Prompt::empty().name;
         let probes = (!is_usual).then(|| PathBuf::from(probed.results.to_string()));
         let choice = ProbeChoice { dataset: Some(given.name.to_string()), probes };
-        let of_probes =
-            if is_usual { String::new() } else { format!(" --probes {}", quoted(&probed.results)) };
-        let rest = format!("--dataset {}{of_probes}", quoted(given.name));
+        let of_probes = if is_usual { String::new() } else { flag("probes", &probed.results) };
+        let rest = flag("dataset", given.name) + &of_probes;
         match TriedChange::find(lab, model, given.dataset, &choice) {
             Some(tried) => NextStep::Steer(command(lab, &of_model(model), "steer", &(rest + &tried.flags()))),
             None => {

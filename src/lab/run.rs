@@ -2,12 +2,11 @@
 
 use super::datasets::{Pulled, find};
 use super::experiment::Experiment;
-use super::extraction::{Done, ExtractionSettings};
+use super::extraction::{Done, ExtractionSettings, refuse_shared};
 use super::figures::{Canvas, Drawn, draw_probes, draw_sweep, is_drawn, saved_beside};
 use super::folders::Lab;
 use super::next_step::{Given, NextStep};
-use super::probing::{ProbeReport, ProbeRequest};
-use super::prompting::Prompting;
+use super::probing::{PreparedRequest, ProbeReport, ProbeRequest, ProbingJob};
 use super::saved_probes::SavedProbes;
 use super::suggest;
 use super::sweeps::{PlannedSweep, SweepJob, SweepReport};
@@ -68,7 +67,7 @@ impl Report {
 
 /// A dataset with one of its prompts.
 struct Task {
-    prompting: Prompting,
+    request: ProbeRequest,
     /// The prompt, as the experiment writes it.
     asked: String,
     dataset: Dataset,
@@ -85,10 +84,38 @@ fn tasks(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observer) -> Res
             let prompting = experiment.prompting(&asked);
             prompting.prompt(&dataset)?;
             experiment.probing.check_on(&dataset)?;
-            tasks.push(Task { prompting, asked, dataset: dataset.clone(), given: name.clone() });
+            let extraction = ExtractionSettings { prompting, ..experiment.extraction.clone() };
+            let request = ProbeRequest { extraction, probing: experiment.probing.clone() };
+            tasks.push(Task { request, asked, dataset: dataset.clone(), given: name.clone() });
         }
     }
     Ok(tasks)
+}
+
+/// A task with its prompted datasets.
+struct PreparedTask {
+    task: Task,
+    prepared: PreparedRequest,
+}
+
+/// Prepares all tasks and checks them, before the first forward pass.
+fn prepared(
+    lab: &Lab,
+    model: &Model,
+    tasks: Vec<Task>,
+    observer: &mut dyn Observer,
+) -> Result<Vec<PreparedTask>> {
+    let mut all = Vec::new();
+    for task in tasks {
+        let prepared = task.request.prepare(lab, model, task.dataset.clone(), observer)?;
+        all.push(PreparedTask { task, prepared });
+    }
+    let jobs: Vec<ProbingJob> = (all.iter())
+        .map(|PreparedTask { task, prepared }| prepared.job(lab, model, &task.request.probing))
+        .collect();
+    refuse_shared(jobs.iter().flat_map(|job| job.train.into_iter().chain([job.extraction])))?;
+    jobs.iter().try_for_each(ProbingJob::check)?;
+    Ok(all)
 }
 
 /// Runs all stages of an experiment.
@@ -103,6 +130,7 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
     let model = experiment.model.open(lab, observer)?;
     let model = experiment.extraction.prompting.set_up(model, observer)?;
     let sweeps = planned(lab, experiment, &model, observer)?;
+    let prepared = prepared(lab, &model, tasks, observer)?;
     let mut report = Report {
         model: model.name.clone(),
         model_flags: suggest::of_model(&model),
@@ -116,13 +144,11 @@ pub(super) fn run(lab: &Lab, experiment: &Experiment, observer: &mut dyn Observe
         n_drawn: 0,
     };
     let mut given = Vec::new();
-    for Task { prompting, asked, dataset, given: name } in tasks {
-        given.push((dataset.clone(), name));
-        let extraction = ExtractionSettings { prompting, ..experiment.extraction.clone() };
-        let request = ProbeRequest { extraction, probing: experiment.probing.clone() };
-        let probes = request.probe(lab, &model, dataset, observer)?;
+    for PreparedTask { task, prepared } in prepared {
+        let probes = task.request.probe_prepared(lab, &prepared, &model, observer)?;
+        given.push((task.dataset, task.given));
         report.n_new += usize::from(probes.done == Done::Now);
-        report.probes.push(Labelled { asked, probes });
+        report.probes.push(Labelled { asked: task.asked, probes });
     }
     draw_all(lab, &mut report, observer)?;
     steer(lab, sweeps, &mut Steering { model: &model, report: &mut report }, observer)?;

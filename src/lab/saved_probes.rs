@@ -2,6 +2,7 @@
 
 use super::datasets::find;
 use super::folders::Lab;
+use super::placed::check_place;
 use super::suggest;
 use crate::artefact::Card;
 use crate::datasets::{BUNDLED, Dataset, Prompt, find as find_dataset, name_of};
@@ -123,8 +124,14 @@ impl<'a> ProbeFinder<'a> {
     pub fn first(&self, targets: &RequiredTarget) -> Result<Rc<SavedProbes>> {
         let suitable = self.all()?.iter().find(|saved| targets.suits(&saved.set.about));
         let saved = suitable.ok_or_else(|| self.nothing(targets))?;
+        self.check_place(saved)?;
         saved.check_fits(self.model)?;
         Ok(saved.clone())
+    }
+
+    /// Refuses a folder that lies where another one belongs, unless it was selected by its path.
+    fn check_place(&self, saved: &SavedProbes) -> Result<()> {
+        if self.choice.probes.is_some() { Ok(()) } else { check_place(&saved.folder) }
     }
 
     /// The error if probes do not predict their targets and were not selected by name.
@@ -135,7 +142,7 @@ impl<'a> ProbeFinder<'a> {
                 "none whose test R² on their own dataset has an interval above 0 (best: {})",
                 saved.folder.display()
             ),
-            "probes that predict their target; --dataset or --probes uses others nevertheless",
+            "probes that predict their target; name others with --dataset or --probes to use them nevertheless",
         )
     }
 
@@ -143,10 +150,17 @@ impl<'a> ProbeFinder<'a> {
     /// nothing are left out.
     ///
     /// # Errors
-    /// Those of [`ProbeFinder::all`].
+    /// Those of [`ProbeFinder::all`]; [`Error::BadFile`] for a folder that lies where another one belongs.
     pub fn usable(&self) -> Result<impl Iterator<Item = &Rc<SavedProbes>>> {
         let is_selected = self.choice.is_some();
-        Ok(self.all()?.iter().filter(move |saved| is_selected || saved.evidence != Evidence::None))
+        let all = self.all()?;
+        if is_selected {
+            all.iter().try_for_each(|saved| self.check_place(saved))?;
+        }
+        let is_usable = move |saved: &&Rc<SavedProbes>| {
+            is_selected || (saved.evidence != Evidence::None && check_place(&saved.folder).is_ok())
+        };
+        Ok(all.iter().filter(is_usable))
     }
 
     /// All candidate probes, sorted by the kind of evidence (a test R² above 0 first), then by dataset, then by test
@@ -296,8 +310,8 @@ impl<'a> ProbeFinder<'a> {
             RequiredTarget::Target(_) | RequiredTarget::Unit(_) => "DATASET".into(),
             RequiredTarget::Anything | RequiredTarget::Place => "world_place".into(),
         });
-        let rest = format!("--dataset {}", suggest::quoted(&dataset));
-        let make = suggest::command(self.lab, &suggest::of_model(self.model), "probe", &rest);
+        let rest = suggest::flag("dataset", &dataset);
+        let make = suggest::command_in_error(self.lab, &suggest::of_model(self.model), "probe", &rest);
         let found = format!("no probes of {targets}");
         Error::bad_file(
             self.lab.probes_of(&self.model.name),

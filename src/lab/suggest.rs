@@ -3,11 +3,47 @@
 use super::folders::Lab;
 use super::models::ModelSettings;
 use crate::model::{BUNDLED_MODEL, Compute, DeviceChoice, Location, Model, Precision};
+pub use crate::shown::{shell_flag as flag, shell_path as path, shell_word as quoted};
+use crate::shown::{shown_up_to, without_secrets};
 use std::path::Path;
 
-/// A command of this program; `model` has the model's flags, and the lab's flag is added.
-pub fn command(lab: &Lab, model: &str, verb: &str, rest: &str) -> String {
-    format!("mappa {verb}{model}{}{}{rest}", of_lab(lab), if rest.is_empty() { "" } else { " " })
+/// The greatest number of characters of a suggested command, so that no message cuts it.
+const LONGEST: usize = 2000;
+/// The greatest number of characters of a command in an error, whose advice is cut sooner.
+const LONGEST_IN_ERROR: usize = 400;
+
+/// A command of this program; `flags` are the model's, each after a space, and the lab's is added; `rest` has the
+/// others.
+///
+/// A command that cannot be displayed as it is, because it is too long or has something like a password, is replaced by
+/// the one that explains its flags.
+pub fn command(lab: &Lab, flags: &str, verb: &str, rest: &str) -> String {
+    up_to(LONGEST, lab, [flags, verb, rest])
+}
+
+/// As [`command`], for an error's advice.
+pub fn command_in_error(lab: &Lab, flags: &str, verb: &str, rest: &str) -> String {
+    up_to(LONGEST_IN_ERROR, lab, [flags, verb, rest])
+}
+
+fn up_to(longest: usize, lab: &Lab, [flags, verb, rest]: [&str; 3]) -> String {
+    let rest = rest.trim_start();
+    let command =
+        format!("mappa {verb}{flags}{}{}{rest}", of_lab(lab), if rest.is_empty() { "" } else { " " });
+    // An error shows parts of its text once more, so that a command must not change in any surroundings.
+    let is_safe = |text: &str| without_secrets(text) == text && shown_up_to(longest, text) == text;
+    match is_safe(&command) && is_safe(&format!("(`{command}`)")) {
+        true => command,
+        false => format!(
+            "mappa {} --help",
+            verb.split(' ').take_while(|word| is_verb(word)).collect::<Vec<_>>().join(" ")
+        ),
+    }
+}
+
+/// True for a word that is part of the name of a command.
+fn is_verb(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_lowercase()) && !word.is_empty()
 }
 
 /// The flags that open the same model with the same settings.
@@ -30,10 +66,10 @@ pub fn flags(settings: &ModelSettings) -> String {
     let ModelSettings { name, model_name, dtype, device, compute } = settings;
     let mut flags = String::new();
     if name != BUNDLED_MODEL {
-        flags += &format!(" --model {}", quoted(name));
+        flags += &flag("model", name);
     }
     if let Some(name) = model_name {
-        flags += &format!(" --model-name {}", quoted(name));
+        flags += &flag("model-name", name);
     }
     if let Some(dtype) = dtype {
         flags += &format!(" --dtype {dtype}");
@@ -51,16 +87,8 @@ pub fn flags(settings: &ModelSettings) -> String {
 pub fn of_lab(lab: &Lab) -> String {
     match lab.root() == Path::new(".") {
         true => String::new(),
-        false => format!(" --lab {}", quoted(&lab.root().to_string_lossy())),
-    }
-}
-
-/// Quotes an argument for a shell, if necessary.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+,=".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.into(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+        // In place of its name, `./-x` also works in commands whose flags are followed by a path.
+        false => format!(" --lab {}", path(lab.root())),
     }
 }
 
@@ -68,15 +96,6 @@ pub fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
     use crate::artefact::FolderName;
-
-    #[test]
-    fn quoted_arguments_reach_the_program_unchanged() {
-        for word in ["plain", "two words", "it's", "$HOME", "", "a*b", "Chișinău", "~"] {
-            let line = format!("printf %s {}", quoted(word));
-            let out = std::process::Command::new("sh").arg("-c").arg(line).output().unwrap();
-            assert_eq!(String::from_utf8(out.stdout).unwrap(), word);
-        }
-    }
 
     #[test]
     fn the_default_model_and_lab_need_no_flags() {
@@ -91,5 +110,19 @@ mod tests {
         let elsewhere = command(&elsewhere, &flags(&other), "probe", "");
         let expected = "mappa probe --model dir/m.gguf --model-name 'm two' --dtype f16 --lab 'my lab'";
         assert_eq!(elsewhere, expected);
+    }
+
+    #[test]
+    fn a_command_that_would_be_cut_or_masked_is_not_suggested() {
+        let lab = Lab::open("-x").unwrap();
+        assert_eq!(command(&lab, "", "probe", ""), "mappa probe --lab ./-x");
+        for rest in [flag("dataset", &"a".repeat(3000)), flag("dataset", "KEY:SECRET@host/x")] {
+            assert_eq!(command(&lab, "", "steer sweep", &rest), "mappa steer sweep --help");
+        }
+        let long = flag("dataset", &"a".repeat(500));
+        assert!(command(&lab, "", "probe", &long).ends_with("aaa"));
+        assert_eq!(command_in_error(&lab, "", "probe", &long), "mappa probe --help");
+        let inspect = format!("steer inspect {}", quoted("KEY:SECRET@host"));
+        assert_eq!(command(&lab, "", &inspect, ""), "mappa steer inspect --help");
     }
 }

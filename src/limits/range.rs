@@ -99,6 +99,8 @@ pub const SHARDS: Limit = Limit::new(1, 10_000);
 pub const ROWS: Limit = Limit::new(0, 1 << 40);
 /// Bootstrap resamples of an interval.
 pub const RESAMPLES: Limit = Limit::new(2, 1_000_000);
+/// Dimensions of a sparse probe.
+pub const SPARSE_UNITS: Limit = Limit::new(1, 4096);
 /// Texts that are generated from one prompt.
 pub const SAMPLES: Limit = Limit::new(0, 100_000);
 /// Random directions, latents or sets of neurons for comparison.
@@ -113,8 +115,14 @@ pub const EPOCHS: Limit = Limit::new(1, 100_000);
 pub const SENTENCES: Limit = Limit::new(0, 1_000_000);
 /// Latents of a dictionary.
 pub const LATENTS: Limit = Limit::new(1, 1 << 28);
+/// Tokens that a lens is fitted to.
+pub const LENS_TOKENS: Limit = Limit::new(3, 1 << 28);
 /// Rows or tokens per training step.
 pub const BATCH: Limit = Limit::new(1, 1 << 28);
+/// Words on each side of a word that count as its context.
+pub const WINDOW: Limit = Limit::new(1, 1000);
+/// Times that a word occurs in a text.
+pub const COUNTS: Limit = Limit::new(1, 1 << 40);
 /// Steps between checkpoints.
 pub const STEPS: Limit = Limit::new(1, u32::MAX as u64);
 

@@ -102,7 +102,8 @@ fn all_gguf(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The only GGUF model of a folder; projectors and other GGUF files that are not models do not count.
+/// The only GGUF model of a folder. Projectors and other GGUF files that are not models count only if there is no
+/// model.
 fn gguf_in(folder: &Path) -> Result<Option<PathBuf>> {
     let mut files = all_gguf(folder);
     if files.len() > 1 {

@@ -46,7 +46,7 @@ pub use spec::{
 };
 pub(crate) use untrained::random_param;
 pub use untrained::{untrained, untrained_up_to};
-pub(crate) use weights::tensors_of_file;
 pub use weights::{
     BlockPart, Param, ParamKind, Place, Slice, SliceRows, TensorSource, Weights, count, memory,
 };
+pub(crate) use weights::{tensors_of_file, tensors_of_torch_file};

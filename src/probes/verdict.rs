@@ -1,9 +1,11 @@
 //! The verdict, from a dataset's scores: do the activations predict more than the text alone?
 
 use super::metrics::two_sided;
-use super::selection::test_r2;
 use crate::hook_point::HookPoint;
-use crate::results::{MEAN, NAMES_ONLY, RIDGE, SURPLUS, ScoreKey, ScoreRow, TEXT, WORD_VECTORS};
+use crate::results::{
+    ACCURACY, LOG_LOSS, MCFADDEN_R2, MEAN, NAMES_ONLY, NESTED, R2, RIDGE, SURPLUS, SURPLUS_OF_ACCURACY,
+    SURPLUS_OF_LOG_LOSS, SURPLUS_OF_MCFADDEN_R2, ScoreKey, ScoreRow, TEXT, WORD_VECTORS,
+};
 use std::fmt;
 
 /// A surplus below this R² counts as none.
@@ -15,12 +17,23 @@ const LIMIT_OF_95: f64 = 1.959964;
 /// Degrees of freedom at which Student's t distribution is practically the normal one.
 const MANY: f64 = 1e9;
 
+/// A score of text and activations together, its surplus over the text alone, and their target.
+#[derive(Debug, Clone, Copy)]
+struct Measure<'a> {
+    score: &'a str,
+    surplus: &'a str,
+    target: &'a str,
+}
+
+/// R², averaged over the targets.
+const OF_NUMBERS: Measure = Measure { score: R2, surplus: SURPLUS, target: MEAN };
+
 /// The surplus of the activations at a hook point over a text baseline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Surplus {
-    /// R² of the text alone.
+    /// The score of the text alone: R², if targets are numbers.
     pub text: f64,
-    /// R² of the text and the activations together.
+    /// The score of the text and the activations together.
     pub both: f64,
     /// The lower end of its 95 % interval.
     pub both_low: f64,
@@ -33,12 +46,21 @@ pub struct Surplus {
 }
 
 impl Surplus {
-    /// Finds the surplus over a text baseline, by the baseline's name in the rows.
+    /// Finds the surplus of R² over a text baseline, by the baseline's name in the rows: with several folds at the layers
+    /// that the folds chose themselves, otherwise at `point`.
     pub fn over(baseline: &str, rows: &[ScoreRow], point: HookPoint) -> Option<Surplus> {
-        let method = format!("{RIDGE}+{baseline}");
-        let surplus = ScoreKey::test(&method, SURPLUS, MEAN).at(rows, Some(point))?;
-        let ScoreRow { value: both, low: both_low, .. } = *test_r2(rows, &method, Some(point))?;
-        let ScoreRow { value, low, high, .. } = *surplus;
+        Surplus::by(OF_NUMBERS, baseline, rows, point)
+    }
+
+    fn by(measure: Measure, baseline: &str, rows: &[ScoreRow], point: HookPoint) -> Option<Surplus> {
+        let nested = Surplus::of(measure, &format!("{NESTED}+{baseline}"), rows, None);
+        nested.or_else(|| Surplus::of(measure, &format!("{RIDGE}+{baseline}"), rows, Some(point)))
+    }
+
+    fn of(measure: Measure, method: &str, rows: &[ScoreRow], point: Option<HookPoint>) -> Option<Surplus> {
+        let find = |metric| ScoreKey::test(method, metric, measure.target).at(rows, point);
+        let ScoreRow { value, low, high, .. } = *find(measure.surplus)?;
+        let ScoreRow { value: both, low: both_low, .. } = *find(measure.score)?;
         Some(Surplus { text: both - value, both, both_low, value, low, high })
     }
 
@@ -68,8 +90,12 @@ impl TextVerdict {
     ///
     /// The text is the strongest text baseline: n-grams, word vectors, or both; without vectors, n-grams.
     pub fn of(rows: &[ScoreRow], point: HookPoint) -> Option<TextVerdict> {
-        let spelling = Surplus::over(NAMES_ONLY, rows, point)?;
-        let others = [WORD_VECTORS, TEXT].map(|baseline| Surplus::over(baseline, rows, point));
+        TextVerdict::by(OF_NUMBERS, rows, point)
+    }
+
+    fn by(measure: Measure, rows: &[ScoreRow], point: HookPoint) -> Option<TextVerdict> {
+        let spelling = Surplus::by(measure, NAMES_ONLY, rows, point)?;
+        let others = [WORD_VECTORS, TEXT].map(|baseline| Surplus::by(measure, baseline, rows, point));
         let all: Vec<Surplus> = others.into_iter().flatten().chain([spelling]).collect();
         let strongest = |best: Surplus, next: &Surplus| if next.text > best.text { *next } else { best };
         let surplus = all.iter().fold(spelling, strongest);
@@ -88,14 +114,18 @@ impl TextVerdict {
     }
 
     /// The verdicts on several datasets. Holm's rule limits to 5 % the probability that any of them is called *beyond
-    /// its text* by chance: the i-th smallest of `m` p-values must be at most `0.05 / (m − i + 1)`, as must all smaller
-    /// ones at their own limits.
+    /// its text* by chance: the i-th smallest of `m` p-values must be at most `0.05 / (m − i + 1)`, and all smaller
+    /// ones must be at most their own limits.
     ///
     /// # Source
     /// S. Holm, "A simple sequentially rejective multiple test procedure" (1979).
     pub fn of_several(datasets: &[(&[ScoreRow], HookPoint)]) -> Vec<Option<TextVerdict>> {
-        let mut verdicts: Vec<Option<TextVerdict>> =
-            datasets.iter().map(|(rows, point)| TextVerdict::of(rows, *point)).collect();
+        let of = |(rows, point): &(&[ScoreRow], HookPoint)| TextVerdict::of(rows, *point);
+        TextVerdict::limited(datasets.iter().map(of).collect())
+    }
+
+    /// Replaces *beyond its text* where Holm's rule does not allow it.
+    fn limited(mut verdicts: Vec<Option<TextVerdict>>) -> Vec<Option<TextVerdict>> {
         let p_value = |verdict: &TextVerdict| verdict.surplus().p_value();
         let mut order: Vec<usize> = (0..verdicts.len()).filter(|&i| verdicts[i].is_some()).collect();
         let p_values: Vec<f64> = verdicts.iter().map(|one| one.as_ref().map_or(1.0, p_value)).collect();
@@ -121,20 +151,88 @@ impl TextVerdict {
             | TextVerdict::CannotTell(surplus) => surplus,
         }
     }
-}
 
-impl fmt::Display for TextVerdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = match self {
+    /// The verdict in words.
+    fn words(&self) -> &'static str {
+        match self {
             TextVerdict::BeyondText(_) => "beyond its text",
             TextVerdict::NoMoreThanText(_) => "no more than its text",
             TextVerdict::NoMoreThanSpelling(_) => "no more than the spelling of the names",
             TextVerdict::CannotTell(_) => "cannot tell",
+        }
+    }
+}
+
+/// The verdict on classes: the rule of [`TextVerdict`], with McFadden's R² in place of R².
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClassVerdict {
+    /// The result of the rule.
+    pub verdict: TextVerdict,
+    /// The surplus of accuracy over the text that the verdict is about.
+    pub accuracy: Surplus,
+    /// The surplus of log-loss over the same text, in nats.
+    pub log_loss: Surplus,
+}
+
+impl ClassVerdict {
+    /// Applies the rule to the scores of a column's classes at a hook point; `None` without text baselines.
+    pub fn of(rows: &[ScoreRow], point: HookPoint, column: &str) -> Option<ClassVerdict> {
+        let measure = |score, surplus| Measure { score, surplus, target: column };
+        let rule = measure(MCFADDEN_R2, SURPLUS_OF_MCFADDEN_R2);
+        let verdict = TextVerdict::by(rule, rows, point)?;
+        let baselines = [NAMES_ONLY, WORD_VECTORS, TEXT];
+        let is_meant = |baseline: &&str| Surplus::by(rule, baseline, rows, point) == Some(verdict.surplus());
+        let baseline = baselines.into_iter().find(|baseline| is_meant(baseline))?;
+        Some(ClassVerdict {
+            verdict,
+            accuracy: Surplus::by(measure(ACCURACY, SURPLUS_OF_ACCURACY), baseline, rows, point)?,
+            log_loss: Surplus::by(measure(LOG_LOSS, SURPLUS_OF_LOG_LOSS), baseline, rows, point)?,
+        })
+    }
+
+    /// The verdicts on the classes of several datasets, each with its column; Holm's rule as in
+    /// [`TextVerdict::of_several`].
+    pub fn of_several(
+        datasets: &[(&[ScoreRow], HookPoint)],
+        columns: &[Option<String>],
+    ) -> Vec<Option<ClassVerdict>> {
+        let of = |((rows, point), column): (&(&[ScoreRow], HookPoint), &Option<String>)| {
+            ClassVerdict::of(rows, *point, column.as_deref()?)
         };
+        let all: Vec<Option<ClassVerdict>> = datasets.iter().zip(columns).map(of).collect();
+        let limited = TextVerdict::limited(all.iter().map(|one| one.map(|one| one.verdict)).collect());
+        let with = |(one, verdict): (Option<ClassVerdict>, Option<TextVerdict>)| {
+            Some(ClassVerdict { verdict: verdict?, ..one? })
+        };
+        all.into_iter().zip(limited).map(with).collect()
+    }
+}
+
+impl fmt::Display for ClassVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Surplus { text, both, value, low, high, .. } = self.accuracy;
+        let [text, both, value, low, high] = [text, both, value, low, high].map(three_decimals);
+        let [loss, loss_low, loss_high] =
+            [self.log_loss.value, self.log_loss.low, self.log_loss.high].map(three_decimals);
+        write!(
+            f,
+            "{}: accuracy {both} from text and activations, {text} from the text alone, surplus {value} \
+             (95 % {low} to {high}); log-loss lower by {loss} nats (95 % {loss_low} to {loss_high})",
+            self.verdict.words()
+        )
+    }
+}
+
+/// A score with three decimals; a score that rounds to 0 has no sign.
+fn three_decimals(score: f64) -> String {
+    format!("{score:.3}").replace("-0.000", "0.000")
+}
+
+impl fmt::Display for TextVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.words();
         let Surplus { text, both, value, low, high, .. } = self.surplus();
-        // A score that rounds to 0 has no sign.
-        let [text, both, value, low, high] =
-            [text, both, value, low, high].map(|score| format!("{score:.3}").replace("-0.000", "0.000"));
+        let [text, both, value, low, high] = [text, both, value, low, high].map(three_decimals);
         write!(
             f,
             "{words}: R² {both} from text and activations, {text} from the text alone, surplus {value} \
@@ -146,7 +244,7 @@ impl fmt::Display for TextVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::{R2, TEST};
+    use crate::results::TEST;
 
     const POINT: HookPoint = HookPoint::ResidPost(3);
 

@@ -24,7 +24,7 @@ pub fn save_rows<R: Serialize>(path: &Path, rows: &[R]) -> Result<()> {
 /// # Errors
 /// [`Error::BadRow`] naming file and row.
 pub fn load_rows<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
-    parse_rows(path, &artefact::load_bytes(path)?)
+    parse_rows(path, &artefact::load_saved(path)?)
 }
 
 /// Loads rows saved by [`save_rows`], unless they were changed after the card next to them was written.

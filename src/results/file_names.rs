@@ -4,6 +4,8 @@
 pub const SCORES_FILE: &str = "scores.csv";
 /// Predictions at the best hook point, of [`PredictionRow`](super::PredictionRow).
 pub const PREDICTIONS_FILE: &str = "predictions.csv";
+/// The surplus in parts of the test entities, of [`StratumRow`](super::StratumRow).
+pub const STRATA_FILE: &str = "strata.csv";
 /// Participation ratios, of [`ParticipationRow`](super::ParticipationRow).
 pub const PARTICIPATION_FILE: &str = "participation.csv";
 /// Cosines between layers, of [`CosineRow`](super::CosineRow).
@@ -20,6 +22,8 @@ pub const ABLATIONS_FILE: &str = "ablations.csv";
 pub const TOKENS_FILE: &str = "tokens.csv";
 /// Dose–response sweeps, of [`SweepRow`](super::SweepRow).
 pub const SWEEP_FILE: &str = "sweep.csv";
+/// Scores of lenses by layer, of [`LensScoreRow`](super::LensScoreRow).
+pub const LENS_SCORES_FILE: &str = "lens.csv";
 /// Exchanges of subspaces, of [`InterchangeRow`](super::InterchangeRow).
 pub const INTERCHANGE_FILE: &str = "interchange.csv";
 /// Angles between subspaces, of [`AngleRow`](super::AngleRow).

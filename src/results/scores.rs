@@ -16,11 +16,11 @@ pub struct ScoreRow {
     pub hook_point: String,
     /// `embed` or the block index; empty for methods that need no model.
     pub layer: String,
-    /// `ridge` or another method, `ridge+` with a text baseline (such as `ridge+text`), the oracle `group centroid`, or
-    /// a baseline: `names-only`, `word-vectors`, `text`, `untrained`, `shuffled-weights`, `shuffled`; the baseline of
+    /// `ridge` or another method, `ridge+` with a text baseline (such as `ridge+text`), `nested-ridge` (a layer for each
+    /// fold), the oracle `group centroid`, or a baseline: `names-only`, `word-vectors`, `text`, `untrained`, `shuffled-weights`, `shuffled`; the baseline of
     /// another method is `METHOD/BASELINE`.
     pub method: String,
-    /// `train`, `test` or `leave-one-out`.
+    /// `train`, `test` or `leave-one-out`, or the leave-one-out score of a fold (`leave-one-out of fold 1`).
     pub split: String,
     /// `r2`, `spearman`, `mean_km`, `median_km`, `mae_years` or `mae_` and another unit, …; docs/probes.md lists them.
     pub metric: String,
@@ -45,11 +45,31 @@ pub const LEAVE_ONE_OUT: &str = "leave-one-out";
 pub const PENALTY: &str = "penalty";
 /// Metric: the share of the variance that predictions explain.
 pub const R2: &str = "r2";
+/// Metric of two classes: the area under the receiver operating characteristic.
+pub const AUROC: &str = "auroc";
+/// Metric of two classes: average precision.
+pub const AVERAGE_PRECISION: &str = "average_precision";
+/// Metric of classes: the share of correct predictions.
+pub const ACCURACY: &str = "accuracy";
+/// Metric of classes: minus the mean log-probability of the true class, in nats.
+pub const LOG_LOSS: &str = "log_loss";
+/// Metric of classes: the share by which the log-loss is below that of the shares of the classes.
+pub const MCFADDEN_R2: &str = "mcfadden_r2";
+/// Metric: accuracy from text and activations together, minus that from the text alone.
+pub const SURPLUS_OF_ACCURACY: &str = "surplus_accuracy";
+/// Metric: log-loss from the text alone, minus that from text and activations together.
+pub const SURPLUS_OF_LOG_LOSS: &str = "surplus_log_loss";
+/// Metric: McFadden's R² from text and activations together, minus that from the text alone.
+pub const SURPLUS_OF_MCFADDEN_R2: &str = "surplus_mcfadden_r2";
+/// Metric of an angle: the share of its circular variance that predictions explain.
+pub const CIRCULAR_R2: &str = "circular_r2";
 /// Target of scores averaged over the targets.
 pub const MEAN: &str = "mean";
 
 /// Method: the ridge probe.
 pub const RIDGE: &str = "ridge";
+/// Methods: ridge probes of the best k dimensions; the number follows after a hyphen.
+pub const K_SPARSE: &str = "k-sparse";
 /// Baseline: a ridge on hashed n-grams of the name alone.
 pub const NAMES_ONLY: &str = "names-only";
 /// Baseline: a ridge on the static word vectors of the name.
@@ -58,6 +78,9 @@ pub const WORD_VECTORS: &str = "word-vectors";
 pub const TEXT: &str = "text";
 /// The probe on both the activations and the text of [`TEXT`].
 pub const RIDGE_AND_TEXT: &str = "ridge+text";
+/// Method: the ridge probe with a layer for each fold, chosen by the fold's own training entities; with text, followed
+/// by `+` and the text baseline.
+pub const NESTED: &str = "nested-ridge";
 /// Metric: R² of text and activations together, minus that of the text alone.
 pub const SURPLUS: &str = "surplus_r2";
 /// Oracle: the mean target of the entity's true group over the training entities.

@@ -1,29 +1,38 @@
 //! Addresses (URLs) without the secrets in them.
 //!
-//! The rule: the user and the password before the `@` of an address are hidden, and everything after its `?` or `#`. An
-//! address is recognised by its scheme (`s3://`, also with a slash too few or too many), by a colon before an `@`
-//! (`KEY:SECRET@host`), or by a parameter (`?sig=…`, `#token=…`). So `org/name@revision` is not an address. A value
-//! that must be an address, such as HF_ENDPOINT, needs none of these signs in [`address_without_secrets`].
+//! The rule: the user and the password before the `@` of an address are hidden, and everything after its `?` or `#`,
+//! or after a `&` or `;` with a parameter. Percent-encoded signs (`%40`, also `%2540`) count as the signs themselves.
+//! An address is recognised by its scheme (`s3://`, also with a slash too few or too many), by a colon before an `@`
+//! (`KEY:SECRET@host`), by a host after an `@` (`TOKEN@hub.example`), or by a parameter (`?sig=…`, `;token=…`). So
+//! `org/name@revision` is not an address. A value that must be an address, such as HF_ENDPOINT, needs none of these
+//! signs in [`address_without_secrets`].
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// The text that replaces a secret.
 const HIDDEN: &str = "***";
 
-/// Characters that end an address within a text.
-const ENDS: [char; 4] = ['"', '`', '<', '>'];
-
 /// Characters after an address that may belong to the sentence.
-const AFTER: [char; 9] = [':', '.', '!', '?', ',', ';', ')', ']', '\''];
+const AFTER: [char; 15] = [':', '.', '!', '?', ',', ';', ')', ']', '}', '\'', '"', '`', '<', '>', '\\'];
 
 /// Characters before an address that belong to the sentence.
-const BEFORE: [char; 4] = ['(', '[', '{', '\''];
+const BEFORE: [char; 8] = ['(', '[', '{', '\'', '"', '`', '<', '>'];
 
 /// Characters between two addresses in one word.
 const BETWEEN: [char; 3] = [',', ';', '|'];
 
 /// Schemes that are recognised without their colon.
 const SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "http", "https", "hf"];
+
+/// Signs of an address that are also recognised if they are percent-encoded.
+const SIGNS: [char; 7] = [':', '@', '?', '#', '&', ';', '='];
+
+/// Parts of the names of parameters with secrets, in lower case.
+const SECRETS: [&str; 9] = ["token", "sig", "secret", "pass", "pwd", "credential", "key", "auth", "session"];
+
+/// The beginning of the hub's tokens, and the least number of letters and digits after it.
+const HUB_TOKEN: (&str, usize) = ("hf_", 30);
 
 /// A text without the secrets of the addresses in it: the user and password before a host, the query, which may contain
 /// a signature, and the fragment, which may contain a token.
@@ -36,16 +45,27 @@ const SCHEMES: [&str; 10] = ["s3", "s3a", "gs", "az", "azure", "abfs", "abfss", 
 /// assert_eq!(without_secrets("az://c/x?sv=1&sig=abc: refused"), "az://c/x?***: refused");
 /// ```
 pub fn without_secrets(text: &str) -> Cow<'_, str> {
-    if !text.contains([':', '@', '?', '#', '%']) {
+    if !text.contains([':', '@', '?', '#', '%', '&', ';']) && !text.contains(HUB_TOKEN.0) {
         return Cow::Borrowed(text);
     }
     let (mut clean, mut rest) = (String::with_capacity(text.len()), text);
     while !rest.is_empty() {
         let (word, following) = rest.split_at(rest.find(is_end).unwrap_or(rest.len()));
-        parts(word).into_iter().for_each(|part| clean.push_str(&hidden_in_word(part)));
+        let mut is_open = false;
+        for part in parts(word) {
+            let decoded = Decoded::of(part);
+            let found = in_word(&decoded.text);
+            is_open |= found.is_open;
+            clean.push_str(&decoded.without(part, found.ranges));
+        }
         let after = following.find(|c| !is_end(c)).unwrap_or(following.len());
         clean.push_str(&following[..after]);
         rest = &following[after..];
+        // A password with a space ends at a later `@`.
+        if let Some(at) = Some(rest).filter(|_| is_open).and_then(|rest| Decoded::of(rest).first_at()) {
+            clean.push_str(HIDDEN);
+            rest = &rest[at..];
+        }
     }
     Cow::Owned(clean)
 }
@@ -58,17 +78,81 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
 /// assert_eq!(address_without_secrets("TOKEN@hub.example/x?y"), "***@hub.example/x?***");
 /// ```
 pub fn address_without_secrets(address: &str) -> String {
-    let (scheme, place) = address.split_at(place_at(address).unwrap_or(0));
-    match user_end(place) {
-        Some(at) => format!("{scheme}{HIDDEN}{}", without_query(&place[at..])),
-        None => format!("{scheme}{}", hidden(place, scheme)),
+    let decoded = Decoded::of(address);
+    let text = &decoded.text;
+    let place = place_at(text).unwrap_or(0);
+    let mut ranges = match text.rfind('@').filter(|at| *at >= place) {
+        Some(at) => [vec![place..at], query(text, at)].concat(),
+        None => hidden(text, place, &text[..place]).ranges,
+    };
+    ranges.extend(hub_tokens(text));
+    decoded.without(address, ranges)
+}
+
+/// A text with its percent-encoded signs decoded, and the positions of its bytes in the text itself.
+struct Decoded {
+    text: String,
+    positions: Vec<usize>,
+}
+
+impl Decoded {
+    fn of(text: &str) -> Decoded {
+        let mut decoded = Decoded { text: String::with_capacity(text.len()), positions: Vec::new() };
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
+            let (c, length) = sign(&text[at..]).unwrap_or((c, c.len_utf8()));
+            decoded.text.push(c);
+            decoded.positions.resize(decoded.text.len(), at);
+            at += length;
+        }
+        decoded.positions.push(text.len());
+        decoded
     }
+
+    /// The position of the first `@` in the text itself.
+    fn first_at(&self) -> Option<usize> {
+        self.text.find('@').map(|at| self.positions[at])
+    }
+
+    /// The text itself without these ranges of the decoded one.
+    fn without(&self, text: &str, mut ranges: Vec<Range<usize>>) -> String {
+        ranges.sort_by_key(|range| range.start);
+        let (mut clean, mut done) = (String::with_capacity(text.len()), 0);
+        for range in ranges {
+            let (start, end) = (self.positions[range.start].max(done), self.positions[range.end]);
+            // Asterisks were written by an earlier call, and perhaps cut since then; they stay as they are.
+            if start < end && text[start..end].bytes().any(|byte| byte != b'*') {
+                clean.push_str(&text[done..start]);
+                clean.push_str(HIDDEN);
+                done = end;
+            }
+        }
+        clean + &text[done..]
+    }
+}
+
+/// The percent-encoded sign at the beginning of a text, also if it was encoded several times, and its length.
+fn sign(text: &str) -> Option<(char, usize)> {
+    let mut code = text.strip_prefix('%')?;
+    while let Some(inner) = code.strip_prefix("25").filter(|inner| inner.len() >= 2) {
+        code = inner;
+    }
+    let sign = char::from(u8::from_str_radix(code.get(..2)?, 16).ok()?);
+    SIGNS.contains(&sign).then_some((sign, text.len() - code.len() + 2))
+}
+
+/// The secrets of a word.
+#[derive(Default)]
+struct Found {
+    ranges: Vec<Range<usize>>,
+    /// True if a password does not end in the word.
+    is_open: bool,
 }
 
 /// True for a character that ends an address within a text. Line ends and control characters do not end it: part of a
 /// secret may follow them.
 fn is_end(c: char) -> bool {
-    (c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')) || ENDS.contains(&c)
+    c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// The addresses in a word, if it has several, each with the text before it.
@@ -105,81 +189,142 @@ fn place_at(word: &str) -> Option<usize> {
     Some(word.len() - place.len())
 }
 
-/// A word with the secrets of its address hidden.
-fn hidden_in_word(word: &str) -> String {
-    let Some(at) = place_at(word) else { return hidden_without_scheme(word) };
-    let (before, place) = word.split_at(at);
-    let mark = before.trim_end_matches([':', '/', '\\']);
-    let (before_scheme, scheme) = before.split_at(mark.len() - scheme_length(mark));
-    match user_end(place) {
-        // The "scheme" belongs to the secret, as in `KEY:SEC://RET@bucket`.
-        Some(at) if before_scheme.ends_with(':') => format!("{HIDDEN}{}", without_query(&place[at..])),
-        _ => format!("{}{scheme}{}", hidden_without_scheme(before_scheme), hidden(place, scheme)),
-    }
-}
-
-/// The position of the last `@`, also a percent-encoded one.
-fn user_end(address: &str) -> Option<usize> {
-    address.rfind('@').max(address.rfind("%40"))
-}
-
-/// An address (without its scheme) with its user, its password, its query and its fragment hidden.
-fn hidden(address: &str, scheme: &str) -> String {
-    let place = &address[..address.find(['?', '#']).unwrap_or(address.len())];
-    let authority = &place[..place.find(['/', '\\']).unwrap_or(place.len())];
-    let after_host = if authority.starts_with('[') {
-        authority.split_once(']').map(|(_, port)| port.trim_start_matches(':'))
-    } else {
-        authority.split_once(':').map(|(_, port)| port)
+/// The secrets of a word: those of its address, and tokens of the hub.
+fn in_word(word: &str) -> Found {
+    let mut found = match place_at(word) {
+        None => Found { ranges: without_scheme(word), is_open: false },
+        Some(place) => {
+            let mark = word[..place].trim_end_matches([':', '/', '\\']);
+            let scheme = mark.len() - scheme_length(mark);
+            match word.rfind('@').filter(|at| *at >= place) {
+                // The "scheme" belongs to the secret, as in `KEY:SEC://RET@bucket`.
+                Some(at) if word[..scheme].ends_with(':') => {
+                    Found { ranges: [vec![0..at], query(word, at)].concat(), is_open: false }
+                }
+                _ => {
+                    let mut found = hidden(word, place, &word[scheme..place]);
+                    found.ranges.extend(without_scheme(&word[..scheme]));
+                    found
+                }
+            }
+        }
     };
-    let port = after_host.unwrap_or_default().trim_end_matches(AFTER);
+    found.ranges.extend(hub_tokens(word));
+    found
+}
+
+/// The secrets of an address, which begins after its scheme at `place`: its user, password, query and fragment.
+fn hidden(word: &str, place: usize, scheme: &str) -> Found {
+    let address = &word[place..];
+    let user_end = |text: &str| text.rfind('@').map(|at| place + at);
+    let before_query = &address[..address.find(['?', '#']).unwrap_or(address.len())];
+    let authority = &before_query[..before_query.find('/').unwrap_or(before_query.len())];
+    let parts = if authority.starts_with('[') {
+        authority.split_once(']').map(|(host, port)| (host, port.trim_start_matches(':')))
+    } else {
+        authority.split_once(':')
+    };
+    let port = parts.map(|(_, port)| port.trim_end_matches(AFTER));
     let is_web = scheme.to_ascii_lowercase().starts_with("http");
-    let is_port = port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_usual = is_web && parts.is_some_and(|(host, _)| is_host(host) || host.starts_with('['));
+    let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
     // Otherwise a password follows the colon. It may contain `/`, `?` and `#`, which then look like the host's end.
-    let has_password = !port.is_empty() && (!is_port || (!is_web && user_end(address).is_some()));
+    let is_path = place == 0 && is_below_drive(address);
+    let has_password =
+        !is_path && port.is_some_and(|port| !is_port(port) || (!is_usual && user_end(address).is_some()));
     match if has_password { user_end(address) } else { user_end(authority) } {
-        Some(at) => format!("{HIDDEN}{}", without_query(&address[at..])),
-        None if has_password => HIDDEN.into(),
-        None => without_query(address),
+        Some(at) => Found { ranges: [vec![place..at], query(word, at)].concat(), is_open: false },
+        None if has_password => Found { ranges: vec![place..word.len()], is_open: true },
+        None => Found { ranges: query(word, place), is_open: false },
     }
 }
 
-/// A word without a scheme, in which everything that looks like a password or a query is hidden.
-fn hidden_without_scheme(word: &str) -> String {
+/// The secrets of a word without a scheme: everything that looks like a user, a password or a query.
+fn without_scheme(word: &str) -> Vec<Range<usize>> {
     let body = word.trim_start_matches(BEFORE);
     let flag = if body.starts_with('-') { body.find('=').map_or(0, |at| at + 1) } else { 0 };
-    let (begin, body) = word.split_at(word.len() - body.len() + flag);
-    let is_drive = |user: &str| {
-        let mut letters = user.chars();
-        letters.next().is_some_and(|c| c.is_ascii_alphabetic())
-            && letters.next() == Some(':')
-            && letters.next().is_some_and(|c| c == '\\' || c == '/')
-            && !letters.as_str().contains(':')
+    let begin = word.len() - body.len() + flag;
+    let is_user = |at: &usize| {
+        let user = &word[begin..*at];
+        let host = word[at + 1..].split(['/', ':', '?', '#']).next().unwrap_or_default();
+        let has_host = is_host(host.trim_end_matches(AFTER)) && !user.contains(['/', '\\', '@']);
+        (user.contains(':') && !is_below_drive(user)) || has_host
     };
-    let user = user_end(body).filter(|at| body[..*at].contains(':') && !is_drive(&body[..*at]));
-    let (begin, rest) = match user {
-        Some(at) => (format!("{begin}{HIDDEN}"), &body[at..]),
-        None => (begin.to_string(), body),
+    let user = word.rfind('@').filter(|at| *at >= begin).filter(is_user);
+    let mut ranges: Vec<Range<usize>> = user.iter().map(|at| begin..*at).collect();
+    let rest = user.unwrap_or(begin);
+    let is_place = is_host(word[rest..].trim_start_matches('@').split('/').next().unwrap_or_default());
+    let mark = word[rest..].match_indices(['?', '#', '&', ';']).map(|(at, mark)| (rest + at, mark));
+    let is_query = |(at, mark): &(usize, &str)| {
+        parameter(&word[at + 1..]).is_some_and(|key| matches!(*mark, "?" | "#") || is_place || is_secret(key))
     };
-    let is_key = |c: char| c.is_ascii_alphanumeric() || "_-.~%+".contains(c);
-    let names_key = |at: &usize| {
-        let value = rest[at + 1..].trim_start_matches(is_key);
-        value.starts_with('=') && value.len() + at + 1 < rest.len()
-    };
-    match rest.match_indices(['?', '#']).map(|(at, _)| at).find(names_key) {
-        Some(at) => format!("{begin}{}{}", &rest[..at], without_query(&rest[at..])),
-        None => format!("{begin}{rest}"),
+    if let Some((at, _)) = mark.into_iter().find(is_query) {
+        ranges.push(to_end(word, at + 1));
     }
+    ranges
 }
 
-/// An address with its query and its fragment hidden.
-fn without_query(address: &str) -> String {
-    let Some(at) = address.find(['?', '#']) else { return address.into() };
-    let (place, query) = address.split_at(at + 1);
-    let end = query.trim_end_matches(AFTER);
-    // A query of asterisks was hidden by an earlier call, and perhaps cut since then; it stays as it is.
-    let hidden = if end.bytes().all(|byte| byte == b'*') { end } else { HIDDEN };
-    format!("{place}{hidden}{}", &query[end.len()..])
+/// The name of the parameter at the beginning of a text, if it has a value.
+fn parameter(text: &str) -> Option<&str> {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || "_-.~%+".contains(c);
+    let value = text.trim_start_matches(is_key);
+    (value.starts_with('=') && value.len() > 1).then(|| &text[..text.len() - value.len()])
+}
+
+/// True for the name of a parameter that may be a secret.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    SECRETS.iter().any(|secret| key.contains(secret))
+}
+
+/// True for a host with its domain, `localhost`, or four numbers.
+fn is_host(text: &str) -> bool {
+    let labels: Vec<&str> = text.split('.').collect();
+    let is_label =
+        |label: &&str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_domain = |label: &str| label.len() > 1 && label.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_number = |label: &&str| label.len() <= 3 && label.bytes().all(|byte| byte.is_ascii_digit());
+    text.eq_ignore_ascii_case("localhost")
+        || labels.iter().all(is_label)
+            && match &labels[..] {
+                [_, .., last] if is_domain(last) => true,
+                [_, _, _, _] => labels.iter().all(is_number),
+                _ => false,
+            }
+}
+
+/// True for a path on a drive of Windows, without another colon.
+fn is_below_drive(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+        && letters.next() == Some(':')
+        && letters.next().is_some_and(|c| c == '\\' || c == '/')
+        && !letters.as_str().contains(':')
+}
+
+/// The query and the fragment of an address, which begins before `from`; a parameter after `&` or `;` begins one too.
+fn query(word: &str, from: usize) -> Vec<Range<usize>> {
+    let mut marks = word[from..].match_indices(['?', '#', '&', ';']);
+    let is_query = |(at, mark): &(usize, &str)| {
+        matches!(*mark, "?" | "#") || parameter(&word[from + at + 1..]).is_some()
+    };
+    marks.find(is_query).map(|(at, _)| to_end(word, from + at + 1)).into_iter().collect()
+}
+
+/// The rest of a word, without the characters at its end that may belong to the sentence.
+fn to_end(word: &str, from: usize) -> Range<usize> {
+    from..from + word[from..].trim_end_matches(AFTER).len()
+}
+
+/// The tokens of the hub in a word.
+fn hub_tokens(word: &str) -> Vec<Range<usize>> {
+    let (mark, least) = HUB_TOKEN;
+    let length = |at: usize| {
+        let token = &word[at + mark.len()..];
+        token.len() - token.trim_start_matches(|c: char| c.is_ascii_alphanumeric()).len()
+    };
+    let tokens = word.match_indices(mark).map(|(at, _)| at..at + mark.len() + length(at));
+    tokens.filter(|token| token.len() >= mark.len() + least).collect()
 }
 
 #[cfg(test)]
@@ -202,7 +347,23 @@ mod tests {
             ("KEY:SECRET@host/x", "***@host/x"),
             ("KEY:SEC://RET@host/x", "***@host/x"),
             ("--to=KEY:SECRET@host", "--to=***@host"),
-            ("KEY%3ASEC@s3://bucket", "KEY%3ASEC@s3://bucket"),
+            ("KEY%3ASEC@s3://bucket", "***@s3://bucket"),
+            ("user%3AS%40host", "***%40host"),
+            ("user%253AS%2540host", "***%2540host"),
+            ("x.blob/c%3Ftoken%3DS", "x.blob/c%3F***"),
+            ("x.org/a&token=S", "x.org/a&***"),
+            ("a;sig=S.", "a;***."),
+            ("https://x/y&foo=S", "https://x/y&***"),
+            ("https://x/y;token=S&b=c", "https://x/y;***"),
+            ("https://user:\"S@h", "https://***@h"),
+            ("\"https://user:\\\"S@h\"", "\"https://***@h\""),
+            ("https://user:/S@h", "https://***@h"),
+            ("https://user:123/S@h", "https://***@h"),
+            ("https://user:S EC@h/x", "https://*** ***@h/x"),
+            ("hf_S@hub.co/x", "***@hub.co/x"),
+            ("S@localhost:8080", "***@localhost:8080"),
+            ("--model=S@10.0.0.1/x", "--model=***@10.0.0.1/x"),
+            ("a hf_abcdefghijklmnopqrstuvwxyzABCDEFGH b", "a *** b"),
             ("s3://KEY%3ASECRET%40bucket", "s3://***%40bucket"),
             ("htp:/me:pass@x/y?TOKEN", "htp:/***@x/y?***"),
             ("https:\\\\x\\y?TOKEN", "https:\\\\x\\y?***"),
@@ -232,13 +393,16 @@ mod tests {
             "file:///home/me/a",
             "C:\\lab\\models@v1\\x",
             "atlas/towns/empty@blocks.3.hook_resid_post: row 7?",
+            "gpt2@v1.0",
+            "lat=1.5;lon=2",
+            "R&D=a; b&c",
+            "100%25 of 40%",
+            "`org/name@refs/pr/1`",
+            "--entities 'country=a;b=c'",
         ] {
             assert_eq!(without_secrets(plain), plain);
-            assert_eq!(
-                address_without_secrets(plain.split('@').next().unwrap_or(plain)).contains(HIDDEN),
-                plain.contains("? "),
-                "{plain}"
-            );
+            let place = plain.split(['@', ';', '&']).next().unwrap_or_default();
+            assert_eq!(address_without_secrets(place).contains(HIDDEN), plain.contains("? "), "{plain}");
         }
     }
 

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// A unit vector in the stream; it points to larger targets or to the positive class.
+/// A unit vector in the stream. If it was made for a target or a class, it points to larger targets or to the class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnitDirection {
     unit: Vec<f64>,

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::AtomicU64;
 
-/// The number of texts that are steered in one pass.
+/// Maximum number of texts in one pass; if one prompt alone has more variants, these are one pass.
 const AT_ONCE: usize = 1024;
 
 /// A direction of a sweep.
@@ -190,8 +190,8 @@ impl DoseSweep<'_> {
 
 /// Runs the sweep: one row per prompt, direction, dose and layer, from the first steered layer on.
 ///
-/// All texts are generated in parallel, with one pass per token. Random directions change the stream by a vector of the
-/// same length as the first direction's at the same dose.
+/// About a thousand texts are generated in parallel, with one pass per token. Random directions change the stream by a
+/// vector of the same length as the first direction's at the same dose.
 ///
 /// # Errors
 /// [`Error::Invalid`] if a layer has no probe, the probes belong to another model, the doses do not include 0, or a

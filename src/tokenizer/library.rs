@@ -17,7 +17,7 @@ const ANY_TEXT: &str = "A text, été 1";
 /// [`Error::BadFile`] if the text is not a tokenizer.json.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Tokenizer> {
     let wrong = |e: &dyn std::fmt::Display| Error::bad_file(path, e, EXPECTED);
-    // Of faulty JSON, the library may read a part as if it were the whole, or it panics; so the JSON is checked first.
+    // The library may panic on faulty JSON, or read only a part of it without an error; so the JSON is checked first.
     serde_json::from_str::<IgnoredAny>(text).map_err(|e| wrong(&e))?;
     growth::check_tables(text).map_err(|e| wrong(&e))?;
     artefact::guarded(path, EXPECTED, || {

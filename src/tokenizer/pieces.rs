@@ -4,7 +4,7 @@ use crate::limits::TOKEN_BYTES;
 use std::collections::HashSet;
 
 /// The lengths of the pieces of a vocabulary. Most divisions of a long piece have a side whose length no piece has, so
-/// that they need no look-up.
+/// they need no look-up.
 pub(crate) struct PieceLengths(HashSet<usize>);
 
 impl PieceLengths {

@@ -53,7 +53,7 @@ impl Relations {
         ["north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"][sector]
     }
 
-    /// True if `a` is earlier than `b`.
+    /// True if `a` is earlier than `b`, or has the smaller number.
     pub(super) fn is_before(&self, a: usize, b: usize) -> bool {
         self.points[a][0] < self.points[b][0]
     }

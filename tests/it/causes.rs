@@ -33,11 +33,12 @@ fn every_exchange_has_a_row_and_finished_layers_are_reused() {
         assert!(said.contains(words), "`{words}` is not in: {said}");
     }
     let all = rows(lab);
-    let of =
-        |layer: usize, name: &str| all.iter().filter(move |row| row.layer == layer && row.exchanged == name);
+    let of = |layer: usize, name: &str| -> Vec<&InterchangeRow> {
+        all.iter().filter(|row| row.layer == layer && row.exchanged == name).collect()
+    };
     for layer in [0, 4] {
         for (name, n) in [(NOTHING, 1), (STREAM, 1), (DAS, 1), (PROBE, 1), (PATTERN, 1), (RANDOM, 2)] {
-            assert_eq!(of(layer, name).count(), n, "{name} at layer {layer}");
+            assert_eq!(of(layer, name).len(), n, "{name} at layer {layer}");
         }
     }
     for control in [DAS_ARBITRARY, DAS_ELSEWHERE, DAS_UNTRAINED] {
@@ -48,7 +49,7 @@ fn every_exchange_has_a_row_and_finished_layers_are_reused() {
         assert!(row.n_pairs > 10 && row.n_groups > 5 && (row.chance - 1.0 / 6.0).abs() < 1e-9, "{row:?}");
     }
     // The whole stream at the first block carries the country; exchanging nothing keeps the model's own answers.
-    let share = |layer, name| of(layer, name).next().unwrap().accuracy;
+    let share = |layer, name| of(layer, name)[0].accuracy;
     assert!(share(0, STREAM) > share(0, NOTHING) + 0.3, "{} {}", share(0, STREAM), share(0, NOTHING));
     assert_eq!(share(0, NOTHING), share(4, NOTHING));
     let test = lab.join("causal/atlas/world_place/quick");

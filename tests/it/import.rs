@@ -53,6 +53,33 @@ fn four_formats_give_the_same_dataset() {
 }
 
 #[test]
+fn two_classes_become_the_numbers_0_and_1() {
+    let plan = ImportPlan {
+        name: "tasks".into(),
+        entity: Some("prompt".into()),
+        target: TargetChoice::Classes("label".into()),
+        ..ImportPlan::default()
+    };
+    let read = |labels: [&str; 3]| {
+        let rows: String = labels.iter().enumerate().map(|(i, l)| format!("\"text, {i}\",{l}\n")).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("theirs.csv");
+        std::fs::write(&path, format!("prompt,label\n{rows}")).unwrap();
+        plan.read(&path).map(|imported| imported.dataset)
+    };
+    let numbers = |labels: [&str; 3]| read(labels).unwrap().targets()[0].clone();
+    assert_eq!(numbers(["spam", "ham", "spam"]), [1.0, 0.0, 1.0]);
+    assert_eq!(numbers(["10", "9", "9"]), [1.0, 0.0, 0.0]);
+    let dataset = read(["no", "yes", "no"]).unwrap();
+    assert_eq!(mappa::datasets::labels(&dataset, "label").unwrap(), ["no", "yes", "no"]);
+    assert_eq!(dataset.kind.names(), ["label as 0 or 1"]);
+    for (labels, part) in [(["a", "b", "c"], "3 classes"), (["a", "a", "a"], "1 classes")] {
+        let error = read(labels).unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains("`label`"), "{error}");
+    }
+}
+
+#[test]
 fn dates_are_years_in_each_format_and_times_in_nanoseconds_too() {
     let years = |name: &str, column: &str| {
         people(TargetChoice::Year(column.into())).read(&fixture(name)).unwrap().dataset.targets()

@@ -210,7 +210,7 @@ fn a_list_of_bytes_takes_no_more_memory_than_the_file() {
     bytes.extend(n.to_le_bytes());
     bytes.resize(bytes.len() + n as usize, 7);
     bytes.extend(&whole[24..]);
-    // The tensors begin at another offset, so that the file is only inspected.
+    // The tensors now begin at another offset, so the file can be inspected, but not loaded.
     bytes.extend([0; 64]);
     std::fs::write(&path, bytes).unwrap();
     assert_eq!(ends_well(folder.path(), 600, &["models", "inspect", "long.gguf"]), "");
@@ -250,10 +250,12 @@ fn small_lab() -> tempfile::TempDir {
 }
 
 /// A quick run of each command with numeric flags; `PROBES` stands for saved probes of the bundled model.
-const RUNS: [(&str, &str); 15] = [
+const RUNS: [(&str, &str); 19] = [
     ("extract", "--dataset towns.csv"),
     ("probe", "--dataset towns.csv --no-baselines --resamples 2"),
     ("probe compare", "towns.csv towns.csv"),
+    ("probe strata", "--dataset towns.csv --vectors none --resamples 2"),
+    ("vectors learn", "texts.txt --name learned --dim 2 --min-count 1"),
     ("generate", "--prompt Oslo --tokens 2"),
     ("chat", ""),
     ("steer", "--prompt Oslo --tokens 2 --direction v.safetensors --dose 1rms --layer 2"),
@@ -264,6 +266,8 @@ const RUNS: [(&str, &str); 15] = [
     ("steer inspect", "v.safetensors"),
     ("steer import", "v.gguf w.safetensors"),
     ("neurons", "--dataset towns.csv --top 1 --seeds 1 --resamples 2"),
+    ("lens", "--prompt Oslo"),
+    ("lens fit", "--texts texts.txt --tokens 40 --held-out 0.5"),
     (
         "cause",
         "--dataset towns.csv --prompt is --answers country --pairs 4 --layers 2 --epochs 1 --random 1 --resamples 2",
@@ -342,7 +346,7 @@ fn numbers_inside_other_flags_end_soon_too() {
     for points in [many.as_str(), &"*".repeat(5000), "blocks.99999999999999999999.hook_resid_post"] {
         assert!(!run(&format!("extract --dataset towns.csv --hook-points {points}x")).is_empty());
     }
-    // The folder of one of so many shards that no loop may count them.
+    // A folder name that states a million million shards: no loop may run over all of them.
     std::fs::create_dir_all(lab.path().join("activations/atlas/towns/empty/.shards/1-of-1000000000000"))
         .unwrap();
     let error = run("extract --dataset towns.csv --merge");

@@ -123,7 +123,7 @@ const STRICTER: &[(&str, &str)] = &[
     ("phi3_longrope: original_max_position_embeddings=4", "context"),
     // Padding tokens use no row of the table, so the table would suffice for longer texts than stated.
     ("roberta: pad_token_id=7", "context"),
-    // One dimension, which transformers multiplies by two frequencies, or by none.
+    // A single rotated dimension, which transformers multiplies by two frequencies, or by none.
     ("gpt_neox: both {'rope_type': 'yarn'", "even number"),
     ("stablelm: rope_parameters.partial_rotary_factor left out", "even number"),
     ("stablelm: rope_parameters=None", "even number"),

@@ -15,12 +15,13 @@ struct Reference {
 }
 
 /// The reference values. For places the penalty is given, because the search takes minutes in a build with checks; with
-/// the search, the names-only baseline has 0.621, 0.527 and 0.360.
+/// the search, the names-only baseline has 0.621, 0.527 and 0.360. For artworks, the reference is the best R² of any
+/// penalty (λ = 1), although a penalty that is chosen on training rows alone can miss it.
 const REFERENCES: [Reference; 4] = [
     Reference { dataset: "world_place", names_only: 0.625, penalty: Some(0.316), centroid: Some(0.962) },
     Reference { dataset: "us_place", names_only: 0.533, penalty: Some(0.316), centroid: Some(0.964) },
     Reference { dataset: "nyc_place", names_only: 0.374, penalty: Some(0.1), centroid: Some(0.774) },
-    Reference { dataset: "art", names_only: 0.047, penalty: None, centroid: None },
+    Reference { dataset: "art", names_only: 0.162, penalty: None, centroid: None },
 ];
 /// The allowed difference below a reference. It is small, because a weak baseline makes every model look good.
 const SLACK: f64 = 0.02;

@@ -53,7 +53,7 @@ const fn prints(path: &'static str, args: &'static str) -> Trial {
     Trial { path, args, from: Base::Probed, prints: true }
 }
 
-const TRIALS: [Trial; 30] = [
+const TRIALS: [Trial; 34] = [
     writes("run", "LAB/one.toml", Base::Fresh),
     writes("datasets import", "LAB/raw.csv --name mine --group country", Base::Fresh),
     writes("extract", "--model chatty --dataset few --group-nodes 16", Base::Fresh),
@@ -64,7 +64,10 @@ const TRIALS: [Trial; 30] = [
         Base::Probed,
     ),
     writes("probe geometry", "--model chatty --dataset few", Base::Probed),
+    writes("probe strata", "--model chatty --dataset few --resamples 5", Base::Probed),
+    writes("vectors learn", "--model chatty --dim 8 --min-count 1", Base::Fresh),
     writes("neurons", "--model pythia --dataset few --top 4 --seeds 1 --resamples 5", Base::Probed),
+    writes("lens fit", "--model chatty --dataset few --tokens 400 --held-out 0.2", Base::Fresh),
     writes(
         "cause",
         "--model chatty --dataset few --prompt At --answers country --pairs 40 --epochs 3 --random 1 --resamples 5",
@@ -108,6 +111,7 @@ const TRIALS: [Trial; 30] = [
     prints("models inspect", "atlas"),
     prints("models hook-points", "atlas"),
     prints("models families", ""),
+    prints("lens", "--model chatty --prompt Nairobi"),
     prints("generate", "--model chatty --prompt Nairobi --tokens 40"),
     prints("chat", "--model chatty --tokens 8"),
     prints(

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A sweep of each kind of figure: of one layer, and of two.
+/// The base experiment: a sweep of one layer and a sweep of two, because their figures differ.
 const BASE: &str = r#"model = "atlas"
 datasets = ["towns"]
 resamples = 20

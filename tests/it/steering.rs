@@ -1,4 +1,4 @@
-//! Steering from the command line: files in both formats, a resumed sweep, refusals.
+//! Steering from the command line: safetensors and GGUF files, a resumed sweep, refusals.
 
 use super::program;
 use mappa::hook_point::HookPoint;

@@ -384,7 +384,7 @@ fn a_value_that_is_not_finite_is_refused_by_hook_point_entity_and_token() {
     for (bad, scope) in [(f32::NAN, TokenScope::Entity), (f32::INFINITY, TokenScope::Text)] {
         let mut bench = Bench::new(AttentionDirection::Causal);
         let clean = Recording { pooling: Pooling::Every, scope, dtype: StoredDtype::F32 };
-        // A token of the last name of the dataset that occurs in few other names.
+        // A token of one name, which occurs in few other names.
         let spans =
             bench.prepared(clean, None).extract(&[HookPoint::ResidPre(0)], &mut Silent).unwrap().spans;
         let ids =
@@ -623,7 +623,7 @@ fn a_finished_store_that_nothing_reads_is_compared_with_its_hashes() {
     std::fs::write(store.folder.join("spans.csv"), shorter).unwrap();
     assert!(is_found().unwrap_err().to_string().contains("spans.csv"), "without {row}");
     assert!(extract().unwrap_err().to_string().contains("spans.csv"));
-    // Neither the spans nor their checksum.
+    // The checksum of the changed spans is removed too, and then the spans.
     let sums = String::from_utf8(whole["checksums.csv"].clone()).unwrap();
     let without: String =
         sums.lines().filter(|line| !line.starts_with("spans")).map(|line| format!("{line}\n")).collect();

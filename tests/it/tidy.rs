@@ -26,7 +26,7 @@ const ARROWS: &[Arrows] = &[
         &["fs4", "serde", "serde_json", "sha1", "sha2", "ureq"],
     ),
     ("results", &["error", "hook_point", "artefact"], &["csv", "serde"]),
-    ("datasets", &["error", "limits", "artefact"], &["csv", "parquet", "serde", "serde_json"]),
+    ("datasets", &["error", "limits", "artefact", "shown"], &["csv", "parquet", "serde", "serde_json"]),
     (
         "tokenizer",
         &["error", "limits", "artefact"],
@@ -76,12 +76,16 @@ const ARROWS: &[Arrows] = &[
     ),
     (
         "word_vectors",
-        &["error", "limits", "artefact", "datasets"],
+        &["error", "limits", "artefact", "datasets", "progress"],
         &[
             "crc32fast",
+            "faer",
             "flate2",
             "half",
             "ndarray",
+            "rand",
+            "rand_chacha",
+            "rayon",
             "safetensors",
             "tempfile",
             "unicode_normalization",
@@ -114,6 +118,7 @@ const ARROWS: &[Arrows] = &[
             "safetensors",
             "serde",
             "serde_json",
+            "unicode_script",
         ],
     ),
     (
@@ -161,6 +166,21 @@ const ARROWS: &[Arrows] = &[
         &["candle_core", "ndarray", "rand", "rand_chacha", "rand_distr", "safetensors", "serde_json"],
     ),
     (
+        "lenses",
+        &[
+            "error",
+            "limits",
+            "hook_point",
+            "artefact",
+            "progress",
+            "tokenizer",
+            "model",
+            "activations",
+            "probes",
+        ],
+        &["candle_core", "ndarray", "rand", "rand_chacha", "rayon", "safetensors", "serde", "serde_json"],
+    ),
+    (
         "causal",
         &["error", "limits", "hook_point", "artefact", "model"],
         &["candle_core", "faer", "ndarray", "rand", "rand_chacha", "rand_distr", "rayon", "safetensors"],
@@ -203,6 +223,7 @@ const ARROWS: &[Arrows] = &[
             "probes",
             "features",
             "steering",
+            "lenses",
             "causal",
             "figures",
             "hub",
@@ -222,6 +243,7 @@ const ARROWS: &[Arrows] = &[
             "progress",
             "results",
             "datasets",
+            "word_vectors",
             "tokenizer",
             "model",
             "activations",
@@ -229,6 +251,7 @@ const ARROWS: &[Arrows] = &[
             "steering",
             "causal",
             "features",
+            "lenses",
             "figures",
             "hub",
             "training",
@@ -270,8 +293,8 @@ const FOREIGN_READERS: [(&str, &[&str]); 9] = [
 /// The functions that turn the panics of these readers into errors.
 const SEAM: [&str; 3] = ["artefact::guarded", "artefact::caught", "artefact::limited"];
 
-/// The allowed files: the one of these two functions, and those that decode parts of binary files or answers of the
-/// hub.
+/// The files that may read a text in these ways: the file of the two functions, and those that decode parts of binary
+/// files or answers of the hub.
 const NO_TEXT_FILES: [&str; 10] = [
     "src/artefact/text.rs",
     "src/activations/store/array_file.rs",

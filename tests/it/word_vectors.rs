@@ -95,7 +95,7 @@ fn bad_files_are_refused_with_file_and_line() {
             let mut flipped = whole.clone();
             flipped[at] ^= 0x10;
             std::fs::write(&path, flipped).unwrap();
-            // A changed name or date of a member is no damage of the vectors.
+            // A changed name or date of a member does not damage the vectors.
             if let Ok(found) = WordVectors::load(&path, &needed) {
                 assert_eq!(found.get("the"), WordVectors::load(&fixture(name), &needed).unwrap().get("the"));
             }
@@ -120,7 +120,7 @@ fn a_probe_scores_vectors_surplus_and_verdict() {
     let card = std::fs::read_to_string(lab.path().join("probes/atlas/nyc_place/empty/card.json")).unwrap();
     assert!(card.contains("names-only, glove.6B.50d") && card.contains("word_vectors_sha256"), "{card}");
 
-    // Another file of the same name is refused, as its scores would be others.
+    // Another file of the same name is refused, because its scores would differ.
     let file = lab.path().join("own.txt");
     std::fs::copy(fixture("glove.txt"), &file).unwrap();
     let own = [&flags[..], &["--vectors", file.to_str().unwrap()]].concat();

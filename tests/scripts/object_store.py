@@ -106,7 +106,7 @@ def main():
             found = [next(s.parent.rglob("scores.csv")).read_bytes() for s in scores]
             check(names and found[0] == found[1], "the scores of its probes are the same, byte for byte")
             left = list((labs / "other").rglob("*.safetensors"))
-            check(not [p for p in left if "activations" in p.parts], "it contains no activations")
+            check(not [p for p in left if "activations" in p.parts], "the other lab's own folder contains no activations")
     finally:
         server.terminate()
     return 1 if n_bad else 0

@@ -128,8 +128,8 @@ impl<'a> Prepared<'a> {
         self.n_batch_tokens(batch) * memory::token_bytes(self.spec())
     }
 
-    /// The cached output of block 0 for the tokens of all entities; `None` if a cache saves nothing. Other shards'
-    /// tokens are included, so that all shards compute with the same cache.
+    /// The cached output of block 0 for the tokens of all entities; `None` if a cache cannot be used or saves nothing.
+    /// Other shards' tokens are included, so that all shards compute with the same cache.
     pub(super) fn token_cache(&self, points: &[HookPoint]) -> Result<Option<TokenCache>> {
         let sees_skipped = points.iter().any(|point| point.is_skipped_by_token_cache());
         if sees_skipped || points.iter().all(|point| point.layer() == 0) {

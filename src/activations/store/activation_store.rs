@@ -84,6 +84,23 @@ impl ActivationStore {
         self.check_spans().map(|()| true)
     }
 
+    /// The card; `None` if the store does not exist yet.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] if it is not a card.
+    pub fn card(&self) -> Result<Option<Card>> {
+        self.files.card(CARD)
+    }
+
+    /// Refuses a store that was made from other inputs; a store that does not exist yet is accepted.
+    ///
+    /// # Errors
+    /// [`Error::CardMismatch`] naming the input.
+    pub fn agrees_with(&self, card: &Card) -> Result<()> {
+        let Some(found) = self.files.card(CARD)? else { return Ok(()) };
+        card.agrees_with(&found, &self.files.path(CARD))
+    }
+
     /// The hook points among `points` without a recording; `None` if the store has no card.
     pub(super) fn missing(&self, card: &Card, points: &[HookPoint]) -> Result<Option<Vec<HookPoint>>> {
         let Some(found) = self.files.card(CARD)? else { return Ok(None) };
@@ -126,10 +143,14 @@ impl ActivationStore {
         let (shape, name) = (file.shape(), file_name(point));
         let mut values = Vec::with_capacity(rows.len() * shape.width);
         let mut keep = |bytes: &[u8]| values.extend(shape.dtype.decode(bytes));
-        match Blocks::load(&self.files)?.of(&name, shape.n_rows) {
+        let (checksums, all) = (Checksums::load(&self.files)?, Blocks::load(&self.files)?);
+        match all.of(&name, shape.n_rows) {
             Some(blocks) => {
                 let read = blocks.read(file, &rows, &mut keep);
                 read.map_err(|error| self.blamed(&name, error))?;
+                if !all.is_bound() {
+                    checksums.check(&self.files, &name, &self.files.sha256(&name)?)?;
+                }
             }
             None => {
                 let mut sha256 = Sha256::new_with_prefix(file.header()?);
@@ -139,7 +160,6 @@ impl ActivationStore {
                     sha256.update(&bytes);
                     keep(&bytes);
                 }
-                let checksums = Checksums::load(&self.files)?;
                 if rows.len() == shape.n_rows && checksums.lists(&name) {
                     checksums.check(&self.files, &name, &hex(sha256))?;
                 }

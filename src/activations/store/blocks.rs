@@ -4,7 +4,7 @@
 
 use super::array_file::{ArrayReader, Shape};
 use super::files::Files;
-use super::layout::{BLOCKS, point_of};
+use super::layout::{BLOCKS, CARD, point_of};
 use super::object_store::BLOCK;
 use crate::artefact;
 use crate::error::{Error, Result};
@@ -37,6 +37,9 @@ impl Block {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Blocks {
     lines: Vec<Block>,
+    /// True if the store's card has another hash of `blocks.csv`: a run was killed after it wrote the file, or the file
+    /// belongs to another store.
+    is_foreign: bool,
 }
 
 /// The blocks of one file, which cover all of its rows.
@@ -54,7 +57,14 @@ impl Blocks {
         let text = artefact::text_of(&files.path(BLOCKS), &bytes)?;
         let rows = csv::Reader::from_reader(text.as_bytes()).into_deserialize();
         let lines = rows.collect::<Result<Vec<Block>, csv::Error>>();
-        Ok(Blocks { lines: lines.map_err(|e| damaged(files, e))? })
+        let recorded = files.card(CARD)?.and_then(|card| card.files.get(BLOCKS).cloned());
+        let is_foreign = recorded.is_some_and(|recorded| recorded != artefact::hash(&bytes));
+        Ok(Blocks { lines: lines.map_err(|e| damaged(files, e))?, is_foreign })
+    }
+
+    /// True if the hashes belong to the store's card; otherwise files are also compared with their checksums.
+    pub(super) fn is_bound(&self) -> bool {
+        !self.is_foreign
     }
 
     /// Replaces the blocks of a file.

@@ -7,7 +7,7 @@ use super::activation_store::ActivationStore;
 use super::array_file::ArrayReader;
 use super::blocks::{Blocks, FileBlocks};
 use super::checksums::Checksums;
-use super::layout::{SPANS, file_name};
+use super::layout::{BLOCKS, CARD, SPANS, file_name};
 use crate::artefact::Lock;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -26,6 +26,7 @@ impl ActivationStore {
         }
         self.restore_blocks(points)?;
         let (blocks, recorded) = (Blocks::load(&self.files)?, self.hook_points()?);
+        let is_bound = blocks.is_bound();
         let points: Vec<&HookPoint> = points.iter().filter(|point| recorded.contains(point)).collect();
         let (stage, total) = (format!("{name}: activations"), points.len() as u64);
         for (point, done) in points.into_iter().zip(0..) {
@@ -36,6 +37,9 @@ impl ActivationStore {
                 // The blocks cover only the rows.
                 Some(blocks) if file.has_usual_header()? => {
                     blocks.compare(&file).map_err(|error| self.blamed(&name, error))?;
+                    if !is_bound {
+                        self.digest(&name)?;
+                    }
                 }
                 _ => drop(self.digest(&name)?),
             }
@@ -58,13 +62,14 @@ impl ActivationStore {
 
     /// If a file of these hook points has no block hashes, computes those of all such files: `blocks.csv` was removed,
     /// or an earlier version wrote the store. First compares each file with its checksum, so that changed rows never
-    /// get hashes.
+    /// get hashes. Adds hashes that the card lacks.
     ///
     /// # Errors
     /// [`Error::BadFile`] naming a changed file of these hook points.
     pub fn restore_blocks(&self, points: &[HookPoint]) -> Result<()> {
         let is_meant = |point: &HookPoint| points.contains(point);
-        if !self.files.is_folder() || !self.without_blocks()?.iter().any(is_meant) {
+        let is_whole = || Ok::<bool, Error>(!self.without_blocks()?.iter().any(is_meant) && self.is_bound()?);
+        if !self.files.is_folder() || is_whole()? {
             return Ok(());
         }
         let _lock = match Lock::take(&self.folder) {
@@ -74,7 +79,8 @@ impl ActivationStore {
             Err(error) => return Err(error),
         };
         let mut blocks = Blocks::load(&self.files)?;
-        for point in self.without_blocks()? {
+        let points = if blocks.is_bound() { self.without_blocks()? } else { self.hook_points()? };
+        for point in points {
             let name = file_name(point);
             match self.digest(&name) {
                 Ok(of_file) => blocks.replace(&name, of_file),
@@ -83,7 +89,26 @@ impl ActivationStore {
                 Err(_) => {}
             }
         }
-        blocks.save(&self.files)
+        blocks.save(&self.files)?;
+        self.bind()
+    }
+
+    /// True if the card has the hashes of all files, or does not exist.
+    fn is_bound(&self) -> Result<bool> {
+        let Some(card) = self.card()? else { return Ok(true) };
+        let is_recorded = |name: &String| card.files.contains_key(name);
+        Ok(is_recorded(&BLOCKS.to_string())
+            && Blocks::load(&self.files)?.is_bound()
+            && Checksums::load(&self.files)?.sums().keys().all(is_recorded))
+    }
+
+    /// Adds the hashes of all files to the card: an earlier version wrote it, or a run was killed after it had added
+    /// files. The caller holds the lock.
+    fn bind(&self) -> Result<()> {
+        let Some(mut card) = self.card()? else { return Ok(()) };
+        card.files.extend(Checksums::load(&self.files)?.sums());
+        card.files.insert(BLOCKS.into(), self.files.sha256(BLOCKS)?);
+        self.files.save(CARD, &card.to_json()?)
     }
 
     /// The recorded hook points with rows but without block hashes.

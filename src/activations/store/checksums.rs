@@ -2,12 +2,13 @@
 
 use super::blocks::{Blocks, FileBlocks};
 use super::files::Files;
-use super::layout::{CHECKSUMS, SPANS, point_of};
+use super::layout::{CARD, CHECKSUMS, SPANS, point_of};
 use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A line of `checksums.csv`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +50,30 @@ impl Checksums {
             let expected = "checksums as mappa extract writes them; move the folder away and extract again";
             Error::bad_file(files.path(CHECKSUMS), e, expected)
         })?;
-        Ok(Checksums { lines })
+        let checksums = Checksums { lines };
+        checksums.check_card(files)?;
+        Ok(checksums)
+    }
+
+    /// Refuses checksums that differ from those in the store's card. Cards of earlier versions have none.
+    fn check_card(&self, files: &Files) -> Result<()> {
+        let Some(card) = files.card(CARD)? else { return Ok(()) };
+        for Line { file, sha256, .. } in &self.lines {
+            if let Some(recorded) = card.files.get(file).filter(|recorded| *recorded != sha256) {
+                let found = format!("the SHA-256 {sha256} of {file}");
+                let expected = format!(
+                    "{recorded}, as card.json says; the files belong to another extraction: move them to the folder of \
+                     their own card, or move this folder away and extract again"
+                );
+                return Err(Error::bad_file(files.path(CHECKSUMS), found, expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each file with its SHA-256.
+    pub(super) fn sums(&self) -> BTreeMap<String, String> {
+        self.lines.iter().map(|line| (line.file.clone(), line.sha256.clone())).collect()
     }
 
     /// Computes the checksums of arrays, several at once, and of their blocks, and replaces earlier ones.

@@ -91,11 +91,10 @@ impl Files {
         if let Some(objects) = &self.objects {
             return objects.size(name);
         }
-        match std::fs::metadata(self.path(name)) {
-            Ok(found) if found.is_file() => Ok(Some(found.len())),
-            Ok(_) => Ok(None),
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Error::io("read", self.path(name))(e)),
+        let path = self.path(name);
+        match artefact::is_there(&path)? {
+            true => Ok(Some(std::fs::metadata(&path).map_err(Error::io("read", &path))?.len())),
+            false => Ok(None),
         }
     }
 
@@ -103,7 +102,7 @@ impl Files {
     pub(super) fn load(&self, name: &str) -> Result<Vec<u8>> {
         match &self.objects {
             Some(objects) => objects.load(name),
-            None => artefact::load_bytes(&self.path(name)),
+            None => artefact::load_saved(&self.path(name)),
         }
     }
 
@@ -122,7 +121,7 @@ impl Files {
             return objects.load_part(name, range);
         }
         let path = self.path(name);
-        let mut file = File::open(&path).map_err(Error::io("read", &path))?;
+        let mut file = artefact::open_regular(&path)?;
         file.seek(SeekFrom::Start(range.start)).map_err(Error::io("read", &path))?;
         let length = range.end - range.start;
         let mut bytes = Vec::with_capacity(length as usize);

@@ -5,7 +5,7 @@ use crate::artefact::{self, write_error};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The parts that are on the disk, each with the checksum of its rows.
@@ -18,9 +18,9 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens the journal; incomplete lines are dropped, and their parts are computed again.
     pub(super) fn open(path: &Path) -> Result<Journal> {
-        let text = match std::fs::read(path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
-            bytes => String::from_utf8_lossy(&bytes.map_err(Error::io("read", path))?).into_owned(),
+        let text = match artefact::is_there(path)? {
+            true => String::from_utf8_lossy(&artefact::load_saved(path)?).into_owned(),
+            false => String::new(),
         };
         let lines: BTreeMap<usize, String> = text.split_inclusive('\n').filter_map(parse).collect();
         let opened =

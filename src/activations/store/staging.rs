@@ -9,7 +9,7 @@ use super::blocks::Blocks;
 use super::checksums::Checksums;
 use super::files::{Files, hex, sync_folder};
 use super::journal::Journal;
-use super::layout::{CARD, JOURNAL, SPANS, file_name};
+use super::layout::{BLOCKS, CARD, JOURNAL, SPANS, file_name};
 use crate::artefact::{Card, disk_full};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
@@ -244,11 +244,23 @@ impl<'a> Staging<'a> {
         checksums.replace(files, SPANS, files.sha256(SPANS)?)?;
         // The blocks come before the checksums: a hook point counts as recorded only with a checksum.
         blocks.save(files)?;
+        let mut sums = checksums.sums();
+        forget_others(files, &sums)?;
         checksums.save(files)?;
-        files.save(CARD, &card.to_json()?)?;
+        sums.insert(BLOCKS.into(), files.sha256(BLOCKS)?);
+        files.save(CARD, &Card { files: sums, ..card.clone() }.to_json()?)?;
         files.sync()?;
         remove(folder)
     }
+}
+
+/// Removes the hashes of files that this run has replaced from the store's card, so that the card and the checksums
+/// agree at every step.
+fn forget_others(files: &Files, sums: &BTreeMap<String, String>) -> Result<()> {
+    let Some(mut card) = files.card(CARD)? else { return Ok(()) };
+    let n_before = card.files.len();
+    card.files.retain(|name, recorded| sums.get(name).is_none_or(|sum| sum == recorded));
+    if card.files.len() < n_before { files.save(CARD, &card.to_json()?) } else { Ok(()) }
 }
 
 /// Removes a staging folder, its card first, so that no run resumes from an incomplete one.

@@ -63,8 +63,9 @@ pub(super) struct Source {
     /// The dictionary's hook point, if its file does not name it.
     #[arg(long, value_name = "NAME")]
     hook_point: Option<HookPoint>,
-    /// The column whose groups are matched; for years also century, decade and age [default: age for years,
-    /// otherwise the dataset's first group column].
+    /// The column whose groups are matched [default: age for years, otherwise the dataset's first group column].
+    ///
+    /// Datasets of years also have the columns century, decade and age.
     #[arg(long)]
     column: Option<String>,
 }

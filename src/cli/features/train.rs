@@ -99,7 +99,7 @@ impl TrainDictionary {
         };
         self.print(&found.fits, found.n_dead);
         say!("dictionary: {}", folder.display());
-        let verb = format!("features list {}", suggest::quoted(&folder.to_string_lossy()));
+        let verb = format!("features list {}", suggest::path(&folder));
         say!("next: {}", suggest::command(lab, &self.model.flags(), &verb, ""));
         Ok(())
     }

@@ -44,7 +44,7 @@ pub(super) struct ExtractVectors {
     /// For texts: mean (difference of means) or pca (first principal component of paired differences).
     #[arg(long, default_value = "mean", value_name = "mean|pca")]
     method: ContrastMethod,
-    /// For texts: the hook points [default: the blocks' outputs].
+    /// For texts: the hook points; by default the blocks' outputs.
     #[arg(long, default_value = "blocks.*.hook_resid_post", value_name = "NAMES|GLOBS")]
     hook_points: String,
     /// The safetensors file to write; a card is written next to it.
@@ -62,7 +62,7 @@ impl ExtractVectors {
         vectors.save(&self.out)?;
         card.save(&self.out.with_extension("json"))?;
         say!("wrote {} vectors to {}", vectors.points().count(), self.out.display());
-        let (flags, file) = (self.model.flags(), suggest::quoted(&self.out.to_string_lossy()));
+        let (flags, file) = (self.model.flags(), suggest::path(&self.out));
         say!("next: {}", suggest::command(lab, &flags, &format!("steer inspect {file}"), ""));
         if model.transformer.generates() {
             let rest = format!("--prompt 'My favourite city is' --direction {file} --dose 1x");

@@ -9,7 +9,7 @@ use mappa::steering::{Dose, TargetReading, TokenChoice};
 use mappa::{Error, Result};
 use std::io::BufRead;
 
-const HELP: &str = "  a text            is continued, steered
+const HELP: &str = "  a text            is continued with steering
   /dose +30 east    moves the probe's prediction; 2 rms or 1.5x along --direction; clamp 3x of --feature
   /toward lat=35,lon=139   sets the prediction; year=1850 for years
   /layer 3,4        the blocks whose outputs are changed

@@ -39,8 +39,9 @@ pub(super) struct Sweep {
     /// Doses in the target's unit, including 0; for --direction and --feature in rms.
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true, required = true)]
     doses: Vec<f64>,
-    /// The blocks whose outputs are changed, one after the other; + joins blocks that are changed together: 0,3,0+1+2
-    /// [default: each block; with --feature, the dictionary's block].
+    /// The blocks whose outputs are changed [default: each block; with --feature, the dictionary's block].
+    ///
+    /// They are changed one after the other, unless + joins blocks that are changed together: 0,3,0+1+2.
     #[arg(long, value_delimiter = ',')]
     layers: Vec<LayerSet>,
     /// The texts to continue, separated by commas.
@@ -70,12 +71,14 @@ pub(super) struct Sweep {
     /// Number of tokens to generate.
     #[arg(long, default_value_t = 12, value_parser = within(ANY))]
     tokens: usize,
-    /// Measure the probability that the text continues with the name of an entity with this value, or with the
-    /// value itself: country=Japan, age=Roman.
+    /// Measure the probability that the text continues with this value, or with the name of an entity that has it.
+    ///
+    /// Examples: country=Japan, age=Roman.
     #[arg(long, value_name = "COLUMN=VALUE")]
     names: Option<String>,
-    /// Find the answer in the generated text: the first named value of this column, such as country, or the first
-    /// named historical age.
+    /// Find the answer in the generated text: the first named value of this column, or the first named historical age.
+    ///
+    /// Examples: country, age.
     #[arg(long, value_name = "COLUMN|age")]
     read: Option<String>,
     /// Maximum KL divergence of the next token for the recommendation, in nats.

@@ -27,8 +27,9 @@ pub(super) struct Write {
     /// Read prompts from standard input, and changes by /dose, /toward, /layer, /at, /off; /help lists the commands.
     #[arg(long)]
     interactive: bool,
-    /// Write the logits after the prompt's last token, with and without steering, and the prompt's token ids to this
-    /// safetensors file.
+    /// Write the logits after the prompt's last token, with and without steering, to this safetensors file.
+    ///
+    /// The file also contains the prompt's token ids.
     #[arg(long, value_name = "FILE", conflicts_with = "interactive")]
     logits: Option<PathBuf>,
     #[command(flatten)]

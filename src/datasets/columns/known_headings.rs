@@ -1,4 +1,4 @@
-//! Headings that imply a role without a mark; letter case and spaces do not matter.
+//! Headings that imply a role without brackets; letter case and spaces do not matter.
 
 use super::heading::Heading;
 

@@ -7,8 +7,12 @@ use crate::datasets::values::missing::{is_blank, is_nothing};
 use crate::datasets::values::number::{self, Mark};
 use crate::datasets::values::year::year;
 use crate::error::Error;
+use crate::shown::{shell_flag, shell_path, shown_up_to};
 use std::collections::HashSet;
 use std::path::Path;
+
+/// The command that imports a file.
+const IMPORT: &str = "mappa datasets import";
 
 /// A file's cells and headings.
 pub(in crate::datasets) struct Sheet<'a> {
@@ -52,7 +56,7 @@ impl Sheet<'_> {
     fn way_out(&self) -> String {
         let is_given =
             |role: fn(&ColumnRole) -> bool| self.headings.iter().any(|h| h.role.as_ref().is_some_and(role));
-        let mut command = format!("mappa datasets import {}", quoted(&self.path.display().to_string()));
+        let mut command = format!("{IMPORT} {}", shell_path(self.path));
         let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
         if stem.is_empty() || stem.starts_with('-') || !stem.chars().all(is_plain) {
@@ -70,8 +74,8 @@ impl Sheet<'_> {
         if !is_given(|role| *role == ColumnRole::Name) && known != Ok(name)
             || (known == Ok(None) && name.is_none())
         {
-            let name = name.map_or("COLUMN".into(), |place| quoted(&self.headings[place].name));
-            command += &format!(" --entity {name}");
+            let name = name.map_or("COLUMN", |place| self.headings[place].name.as_str());
+            command += &shell_flag("entity", name);
         }
         let is_target = |role: &ColumnRole| {
             matches!(
@@ -86,7 +90,7 @@ impl Sheet<'_> {
         if !is_given(is_target) && !is_place && !matches!(YEAR.find(self.headings), Ok(Some(_))) {
             command += &self.place_flags().unwrap_or_else(|| self.target_flags(name));
         }
-        format!("name the columns, for example with `{command}`")
+        format!("name the columns, for example with `{}`", displayed(command))
     }
 
     /// The flags for two columns that may hold a place: a word of each heading says so, and the numbers are in range.
@@ -105,8 +109,8 @@ impl Sheet<'_> {
         let is_complete =
             [north, east].iter().all(|place| self.column(*place).count() == self.cells.rows.len());
         let skip = if is_complete { "" } else { " --skip-incomplete" };
-        let flag = |place: usize| quoted(&self.headings[place].name);
-        Some(format!(" --latitude {} --longitude {}{skip}", flag(north), flag(east)))
+        let flag = |name: &str, place: usize| shell_flag(name, &self.headings[place].name);
+        Some(flag("latitude", north) + &flag("longitude", east) + skip)
     }
 
     /// The flags for a column that may be the target, other than the column of names.
@@ -132,7 +136,7 @@ impl Sheet<'_> {
         let Some(place) = place else { return " --target COLUMN".into() };
         let is_complete = self.column(place).count() == self.cells.rows.len();
         let skip = if is_complete { "" } else { " --skip-incomplete" };
-        format!(" --target {}{unit}{skip}", quoted(&self.headings[place].name))
+        format!("{}{unit}{skip}", shell_flag("target", &self.headings[place].name))
     }
 
     /// True if a column may hold names: no cell is empty or a number, and most are different.
@@ -153,16 +157,16 @@ impl Sheet<'_> {
 
     /// The advice to leave out incomplete rows, for a message about such a row.
     pub(crate) fn skipping(&self) -> String {
-        let file = quoted(&self.path.display().to_string());
-        format!("`mappa datasets import {file} --skip-incomplete` leaves such rows out")
+        let command = displayed(format!("{IMPORT} {} --skip-incomplete", shell_path(self.path)));
+        format!("`{command}` leaves such rows out")
     }
 }
 
-/// A word, quoted for a shell if necessary.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_string(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
+/// The command, or the one that explains its flags if an error would cut or mask it.
+fn displayed(command: String) -> String {
+    const LONGEST: usize = 400;
+    match shown_up_to(LONGEST, &command) == command.as_str() {
+        true => command,
+        false => format!("{IMPORT} --help"),
     }
 }

@@ -1,7 +1,7 @@
 //! The cells of a table as texts, for any file format.
 
 use crate::error::{Error, Result};
-use crate::limits::COLUMNS;
+use crate::limits::{COLUMNS, check_memory, product};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
@@ -100,6 +100,19 @@ pub(super) fn check_columns(path: &Path, n: usize) -> Result<()> {
         true => Err(Error::bad_file(path, format!("{n} columns"), format!("at most {}", COLUMNS.most))),
         false => Ok(()),
     }
+}
+
+/// Refuses a table whose cells and entities need more than the free memory.
+///
+/// # Errors
+/// [`Error::Invalid`] with the needed memory.
+pub(super) fn check_table(n_rows: usize, n_cells: usize) -> Result<()> {
+    /// The bytes of a row's entity and of the lists of its cells.
+    const ROW: usize = 300;
+    /// The bytes of a short cell: its `String`, its own bytes on the heap, and its copy in the entity.
+    const CELL: usize = 80;
+    let needed = product([n_rows, ROW]).saturating_add(product([n_cells, CELL]));
+    check_memory("the table's cells", needed, "import a smaller file")
 }
 
 /// Refuses two columns with the same name, naming their positions; several columns may have no name.

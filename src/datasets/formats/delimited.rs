@@ -1,10 +1,9 @@
 //! Delimited files: CSV with quoting, TSV without.
 
-use super::cells::{Cells, Commas, bad_row, check_columns, check_names};
+use super::cells::{Cells, Commas, bad_row, check_columns, check_names, check_table};
 use super::quotes::{self, is_line_end};
 use super::separator;
 use crate::error::{Error, Result};
-use crate::limits::{check_memory, product};
 use std::path::Path;
 
 /// Reads CSV with quoting as in RFC 4180; cells are separated by commas, semicolons, tabs or bars.
@@ -58,9 +57,8 @@ fn check_size(path: &Path, text: &str, sign: u8) -> Result<()> {
     let count = |text: &str, sign: u8| text.bytes().filter(|byte| *byte == sign).count();
     let longest = text.lines().take(2).filter(|line| !line.contains('"')).map(|line| count(line, sign)).max();
     check_columns(path, longest.map_or(0, |n| n + 1))?;
-    let n_cells = count(text, sign) + count(text, b'\n');
-    // Each cell is a `String` with its own bytes on the heap.
-    check_memory("the table's cells", product([n_cells, 2 * size_of::<String>()]), "import a smaller file")
+    let n_rows = count(text, b'\n');
+    check_table(n_rows, count(text, sign) + n_rows)
 }
 
 /// The table of a header and rows, each with its line, without empty columns and rows.

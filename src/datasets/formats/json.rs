@@ -1,6 +1,6 @@
 //! JSON objects, one per line or all in one array; their fields are the columns.
 
-use super::cells::{Cells, LeftOut, bad_row, check_columns};
+use super::cells::{Cells, LeftOut, bad_row, check_columns, check_table};
 use crate::error::{Error, Result};
 use crate::limits::{CELLS, check_memory, product};
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -111,8 +111,7 @@ fn table(path: &Path, n_bytes: usize, objects: &[Object]) -> Result<Cells> {
         );
         return Err(Error::bad_file(path, found, expected));
     }
-    let needed = n_cells.saturating_mul(2 * size_of::<String>() as u64);
-    check_memory("the table's cells", needed, "import a smaller file")?;
+    check_table(objects.len(), usize::try_from(n_cells).unwrap_or(usize::MAX))?;
     let cell = |object: &Object, column: &String| match object.0.get(column) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text.clone(),

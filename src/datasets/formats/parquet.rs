@@ -1,9 +1,10 @@
 //! Parquet files, column by column, through the row interface of the `parquet` crate, which needs no Arrow.
 
-use super::cells::{Cells, LeftOut};
+use super::cells::{Cells, LeftOut, check_table};
 use super::parquet_sizes;
 use crate::artefact::{self, day_to_iso};
 use crate::error::{Error, Result};
+use crate::limits::check_memory;
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -20,9 +21,9 @@ pub(super) fn read(path: &Path, file: &Path) -> Result<Cells> {
     let bad = |found: String| Error::bad_file(path, found, READABLE);
     artefact::guarded(path, READABLE, || {
         let length = std::fs::metadata(file).map_err(Error::io("read", file))?.len();
-        let mut opened = File::open(file).map_err(Error::io("open", file))?;
+        let mut opened = artefact::open_regular(file)?;
         parquet_sizes::check_metadata(&mut opened, length).map_err(bad)?;
-        let again = File::open(file).map_err(Error::io("open", file))?;
+        let again = artefact::open_regular(file)?;
         let reader = SerializedFileReader::new(again).map_err(|e| bad(e.to_string()))?;
         parquet_sizes::check_pages(&mut opened, reader.metadata(), length).map_err(bad)?;
         let n_rows = parquet_sizes::n_rows(reader.metadata(), length).map_err(bad)?;
@@ -38,16 +39,24 @@ pub(crate) fn first_column(path: &Path, file: &Path) -> Result<Vec<String>> {
 
 fn read_columns(path: &Path, reader: &SerializedFileReader<File>, n_rows: usize) -> Result<Cells> {
     let metadata = reader.metadata().file_metadata();
-    let mut cells = Cells { rows: vec![Vec::new(); n_rows], ..Cells::default() };
     let fields = metadata.schema().get_fields();
+    // A column of equal values takes few bytes in a file, but its rows take as much memory as others.
+    check_table(n_rows, n_rows.saturating_mul(fields.len()))?;
+    let empty = || Vec::with_capacity(fields.len());
+    let mut cells = Cells { rows: std::iter::repeat_with(empty).take(n_rows).collect(), ..Cells::default() };
+    let mut bytes = TextBytes::default();
     for field in fields {
-        match column(reader, field, n_rows) {
+        match column(reader, field, n_rows, &mut bytes) {
             Ok(texts) => {
                 cells.columns.push(field.name().to_string());
                 cells.rows.iter_mut().zip(texts).for_each(|(row, text)| row.push(text));
             }
+            Err(_) if bytes.refusal.is_some() => break,
             Err(holds) => cells.left_out.push(LeftOut { column: field.name().to_string(), holds }),
         }
+    }
+    if let Some(refusal) = bytes.refusal {
+        return Err(refusal);
     }
     match &cells.left_out[..] {
         // A table without a readable column is refused.
@@ -58,11 +67,38 @@ fn read_columns(path: &Path, reader: &SerializedFileReader<File>, n_rows: usize)
     }
 }
 
+/// The bytes of all texts, compared with the free memory now and then: a long text that is stored once may be the value of
+/// each row.
+#[derive(Default)]
+struct TextBytes {
+    since_check: usize,
+    refusal: Option<Error>,
+}
+
+impl TextBytes {
+    fn add(&mut self, n: usize) -> Result<(), String> {
+        const EACH: usize = 64 << 20;
+        self.since_check += n;
+        if self.since_check < EACH {
+            return Ok(());
+        }
+        self.since_check = 0;
+        // The texts, until the next check, and their copies in entities.
+        let checked = check_memory("the table's texts", 4 * EACH as u64, "import a smaller file");
+        checked.map_err(|refusal| {
+            let words = refusal.to_string();
+            self.refusal = Some(refusal);
+            words
+        })
+    }
+}
+
 /// The values of one column as texts, or the kind of its values if they have no text form.
 fn column(
     reader: &SerializedFileReader<File>,
     field: &TypePtr,
     n_rows: usize,
+    bytes: &mut TextBytes,
 ) -> Result<Vec<String>, String> {
     let info = field.get_basic_info();
     if !field.is_primitive() || (info.has_repetition() && info.repetition() == Repetition::REPEATED) {
@@ -79,7 +115,9 @@ fn column(
     for record in reader.get_row_iter(Some(projection)).map_err(unreadable)? {
         let record = record.map_err(unreadable)?;
         let (_, value) = record.get_column_iter().next().ok_or("no values")?;
-        texts.push(text(value, field)?);
+        let text = text(value, field)?;
+        bytes.add(text.len())?;
+        texts.push(text);
     }
     match texts.len() == n_rows {
         true => Ok(texts),

@@ -1,6 +1,7 @@
 //! Checks of the sizes that a Parquet file states for its metadata, pages and rows.
 
 use super::thrift::walk;
+use crate::limits::check_memory;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -9,6 +10,8 @@ use std::io::{Read, Seek, SeekFrom};
 const END: u64 = 8;
 /// The most rows per byte of a file; a file that states more is damaged, since different names need more bytes.
 const MOST_ROWS_PER_BYTE: u64 = 1024;
+/// The advice for a file that needs too much memory.
+const SMALLER: &str = "import a smaller file";
 /// The most unpacked bytes per packed byte of a page.
 const MOST_GROWTH: i64 = 1 << 16;
 /// The bytes in which the header of a page is searched for: first few, then many, since a header may contain
@@ -53,6 +56,7 @@ fn check_column(file: &mut File, column: &ColumnChunkMetaData, length: u64) -> R
         let page = HEADERS.iter().find_map(|longest| Page::read(file, at, (end - at).min(*longest)).ok());
         let page = page.ok_or("a page without a header")?;
         page.check()?;
+        check_memory("a page", page.unpacked.unsigned_abs(), SMALLER).map_err(|e| e.to_string())?;
         values = values.saturating_add(page.values);
         at += page.header as u64 + page.packed as u64;
     }

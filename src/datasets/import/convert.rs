@@ -7,6 +7,7 @@ use crate::datasets::entity::Dataset;
 use crate::datasets::formats::{self, Cells};
 use crate::datasets::load::parse;
 use crate::error::{Error, Result};
+use crate::limits::number_words;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,7 @@ impl ImportPlan {
             ));
         }
         let (cells, sha256) = formats::load(path, file)?;
+        let cells = self.with_numbers(path, cells)?;
         let headings = self.headings(path, &cells)?;
         convert(self, SourceFile { path, sha256: &sha256 }, &cells, &headings)
     }
@@ -118,7 +120,7 @@ fn convert(plan: &ImportPlan, source: SourceFile, cells: &Cells, headings: &[Hea
 fn check_targets(path: &Path, dataset: &Dataset) -> Result<()> {
     for (name, values) in dataset.kind.names().into_iter().zip(dataset.targets()) {
         if values.iter().all(|value| *value == values[0]) {
-            let found = format!("{name} = {} in each of {} rows", values[0], values.len());
+            let found = format!("{name} = {} in each of {} rows", number_words(values[0]), values.len());
             return Err(Error::bad_file(path, found, "a target that differs between rows"));
         }
     }
@@ -130,6 +132,7 @@ fn card(plan: &ImportPlan, file: SourceFile, dataset: &Dataset) -> Card {
         TargetChoice::Usual | TargetChoice::Quantity { .. } => dataset.kind.names().join(", "),
         TargetChoice::Place { latitude, longitude } => format!("latitude {latitude}, longitude {longitude}"),
         TargetChoice::Year(column) => format!("year {column}"),
+        TargetChoice::Classes(column) => format!("two classes of {column}"),
     };
     let source = file.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let mut card = Card::new()

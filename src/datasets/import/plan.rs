@@ -2,7 +2,9 @@
 
 use crate::datasets::columns::{ColumnRole, Heading};
 use crate::datasets::formats::Cells;
+use crate::datasets::values::missing::is_nothing;
 use crate::error::{Error, Result};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The target of a file.
@@ -27,6 +29,8 @@ pub enum TargetChoice {
         /// Its unit; empty for a plain number.
         unit: String,
     },
+    /// The column of two classes, as the numbers 0 and 1.
+    Classes(String),
 }
 
 /// The treatment of a row without a name or without its target.
@@ -57,7 +61,42 @@ pub struct ImportPlan {
     pub incomplete: IncompleteRows,
 }
 
+/// The name of the column with the numbers of two classes.
+fn number_column(column: &str) -> String {
+    format!("{column} as 0 or 1")
+}
+
 impl ImportPlan {
+    /// Adds the numbers of two classes as a column, if the target is a column of classes: 1 for the greater label, as
+    /// scikit-learn's `LabelEncoder` has it.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] naming the number of classes, if they are not two.
+    pub(super) fn with_numbers(&self, path: &Path, mut cells: Cells) -> Result<Cells> {
+        let TargetChoice::Classes(column) = &self.target else { return Ok(cells) };
+        let at = cells.column(path, column)?;
+        let labels: BTreeSet<&str> = cells.rows.iter().map(|row| row[at].trim()).collect();
+        let labels: BTreeSet<&str> = labels.into_iter().filter(|label| !is_nothing(label)).collect();
+        if labels.len() != 2 {
+            let some: Vec<&str> = labels.iter().copied().take(5).collect();
+            let found = format!("{} classes in the column `{column}`: {}", labels.len(), some.join(", "));
+            return Err(Error::bad_file(path, found, "two classes; --group COLUMN is for more"));
+        }
+        let number = |label: &str| label.parse::<f64>().ok();
+        let mut labels: Vec<String> = labels.into_iter().map(String::from).collect();
+        if let (Some(first), Some(second)) = (number(&labels[0]), number(&labels[1]))
+            && first > second
+        {
+            labels.reverse();
+        }
+        cells.columns.push(number_column(column));
+        for row in &mut cells.rows {
+            let label = labels.iter().position(|label| *label == row[at].trim());
+            row.push(label.map_or_else(String::new, |label| label.to_string()));
+        }
+        Ok(cells)
+    }
+
     /// The columns' headings, with the roles that the user gave.
     pub(super) fn headings(&self, path: &Path, cells: &Cells) -> Result<Vec<Heading>> {
         let mut headings: Vec<Heading> = cells.columns.iter().map(|column| Heading::parse(column)).collect();
@@ -88,6 +127,9 @@ impl ImportPlan {
             TargetChoice::Year(column) => mark(column, ColumnRole::Year)?,
             TargetChoice::Quantity { column, unit } => {
                 mark(column, ColumnRole::Target { unit: unit.clone() })?;
+            }
+            TargetChoice::Classes(column) => {
+                mark(&number_column(column), ColumnRole::Target { unit: String::new() })?;
             }
         }
         self.groups.iter().try_for_each(|column| mark(column, ColumnRole::Group))?;

@@ -6,7 +6,6 @@ use crate::artefact;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use candle_core::npy::NpzTensors;
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -67,7 +66,7 @@ pub(super) fn load(path: &Path, hook_point: Option<HookPoint>) -> Result<Diction
 
 /// Checks that each array's header is shorter than the array, since candle reserves memory for its stated length.
 fn check_headers(path: &Path) -> Result<(), String> {
-    let file = File::open(path).map_err(|e| e.to_string())?;
+    let file = artefact::open_regular(path).map_err(|e| e.to_string())?;
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(|e| e.to_string())?;
     for at in 0..archive.len() {
         let entry = archive.by_index(at).map_err(|e| e.to_string())?;

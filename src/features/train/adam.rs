@@ -120,7 +120,8 @@ mod tests {
         for step in 0..5 {
             let mut gradient = Parameters::zeros(2, 2);
             gradient.w_enc = vec![1e-4, -3.0, 0.0, 20.0];
-            gradient.w_dec = vec![6.0, 8.0, 1.0, 5.0]; // the first along its row, which must not turn
+            // The first row's gradient is along the row, so the row must not turn.
+            gradient.w_dec = vec![6.0, 8.0, 1.0, 5.0];
             adam.step(&mut params, gradient, 0.01);
             if step == 0 {
                 let moved: Vec<f32> = vec![-0.01, 0.01, 0.0, -0.01];

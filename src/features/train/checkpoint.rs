@@ -49,7 +49,7 @@ impl<'a> DictionaryTrainer<'a> {
         settings: TrainSettings,
         path: &Path,
     ) -> Result<DictionaryTrainer<'a>> {
-        let file = artefact::load_bytes(path)?;
+        let file = artefact::load_saved(path)?;
         let read = Read { path, tensors: SafeTensors::deserialize(&file).map_err(|e| wrong(path, e))? };
         let median = read.f32s("median", source.width())?;
         let scale = RowScale { factor: read.f32s("scale", 1)?[0], median };

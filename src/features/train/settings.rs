@@ -74,7 +74,7 @@ impl TrainSettings {
         Ok(())
     }
 
-    /// Refuses a dictionary for rows of a width whose training does not fit into the free memory.
+    /// Refuses a dictionary for rows of this width if its training does not fit into the free memory.
     ///
     /// # Errors
     /// [`Error::Invalid`] with the bytes that are needed and free.

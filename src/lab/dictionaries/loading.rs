@@ -36,12 +36,12 @@ pub fn load_dictionary(
     }
     match (dictionary.made_with_bos, model.tokenizer.has_special_prefix()) {
         (Some(true), false) => observer.note(&format!(
-            "{} was trained on texts with BOS, but `{}` adds none; --bos always adds it",
+            "{} was trained on texts with BOS, but `{}` adds none; add it with --bos always",
             path.display(),
             model.name
         )),
         (Some(false), true) => observer.note(&format!(
-            "{} was trained on texts without BOS, but `{}` adds it; --bos never omits it",
+            "{} was trained on texts without BOS, but `{}` adds it; omit it with --bos never",
             path.display(),
             model.name
         )),

@@ -19,4 +19,5 @@ pub use listing::{ListedOn, Listing, ListingSettings, group_row, group_rows, kin
 pub use loading::load_dictionary;
 pub use settings::DictionarySettings;
 pub use top_tokens::{TopTokens, top_tokens};
+pub(super) use trained_texts::TextSources;
 pub use training::{TrainedDictionary, train_dictionary};

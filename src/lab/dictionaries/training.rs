@@ -3,7 +3,7 @@
 use super::super::folders::Lab;
 use super::super::models::weights_card;
 use super::settings::DictionarySettings;
-use super::trained_texts::encoded_texts;
+use super::trained_texts::TextSources;
 use crate::artefact::{self, Card, FolderName, Lock};
 use crate::error::{Error, Result};
 use crate::features::DICTIONARY_FILES;
@@ -58,7 +58,8 @@ pub fn train_dictionary(
     let training = training(settings, width);
     training.check()?;
     training.check_memory(width)?;
-    let texts = TokenizedTexts::new(model.spec(), encoded_texts(lab, settings, &tokenizer, observer)?);
+    let texts = sources(settings).encoded(lab, &tokenizer, observer)?;
+    let texts = TokenizedTexts::new(model.spec(), texts);
     let DictionarySettings { latents, k, .. } = settings;
     let name = FolderName::of_text(&format!("{point}.{latents}.k{k}"));
     let name = settings.called.clone().unwrap_or(name);
@@ -113,6 +114,12 @@ fn check(settings: &DictionarySettings) -> Result<()> {
         return Err(Error::invalid("--memory", number_words(settings.memory), "GiB, more than 0"));
     }
     Ok(())
+}
+
+/// The sources of the texts.
+fn sources(settings: &DictionarySettings) -> TextSources<'_> {
+    let DictionarySettings { datasets, prompts, sentences, files, seed, .. } = settings;
+    TextSources { datasets, prompts, sentences: *sentences, files, seed: *seed }
 }
 
 /// The hook point in the settings; refuses a glob that matches several.

@@ -64,6 +64,10 @@ fn text_scores(job: &ProbingJob, scorer: &Scorer, observer: &mut dyn Observer) -
 /// # Errors
 /// [`crate::Error::BadFile`] naming a missing part.
 pub fn merge_parts(job: &ProbingJob, observer: &mut dyn Observer) -> Result<ProbeReport> {
+    job.check()?;
+    if !job.is_done()? {
+        job.parts()?.check(&job.extraction.points())?;
+    }
     extract(job, observer)?;
     alone(job, observer, |observer| {
         let divided = job.divided()?;
@@ -209,6 +213,8 @@ fn finish(job: &ProbingJob, fitted: &Fitted, parts: Vec<PartialProbe>) -> Result
         scores.extend(part.rows);
     }
     let predictions = predictions(job, scorer, &set, &scores)?;
+    let nested = scorer.nested(&scores, text, &mut |point| Ok(job.activations(point)?.to_owned()))?;
+    scores.extend(nested);
     if scorer.baselines == Baselines::Included {
         scores.extend(scorer.baselines_without_model()?);
         scores.extend(text.into_iter().flat_map(|text| text.rows.clone()));

@@ -1,6 +1,6 @@
 //! One model on one dataset with one prompt: the card, the split and the scorer of its probes.
 
-use super::super::extraction::ExtractionJob;
+use super::super::extraction::{ExtractionJob, refuse_shared};
 use super::settings::ProbingSettings;
 use crate::activations::Activations;
 use crate::artefact::{Card, FolderName};
@@ -38,7 +38,7 @@ pub struct ProbingJob<'a> {
 const FEW_GROUPS: usize = 12;
 
 /// The inputs that cards of earlier versions lack; their scores are computed again.
-const SINCE: [&str; 2] = ["text_baselines", "word_vectors_sha256"];
+const SINCE: [&str; 3] = ["text_baselines", "word_vectors_sha256", "layer_choice"];
 
 /// The entities with their split: of one dataset, or of two joined datasets.
 pub struct Divided<'a> {
@@ -85,6 +85,9 @@ impl<'a> ProbingJob<'a> {
             card = card.input(SINCE[0], text);
             card = self.vectors.iter().fold(card, |card, vectors| card.input(SINCE[1], &vectors.sha256));
         }
+        if self.settings.split.has_folds() {
+            card = card.input(SINCE[2], "for all folds, and by each fold");
+        }
         Ok(card)
     }
 
@@ -122,14 +125,22 @@ impl<'a> ProbingJob<'a> {
         Ok(Divided { dataset: Cow::Owned(both.dataset), split: both.split })
     }
 
-    /// Checks that the settings suit the data, before anything is computed.
+    /// Checks that the settings suit the data, and that the folder of the probes belongs to them, before anything is
+    /// computed.
     ///
     /// # Errors
-    /// Those of [`ProbingJob::divided`] and [`ProbingJob::scorer`].
+    /// Those of [`ProbingJob::divided`] and [`ProbingJob::scorer`]; [`crate::Error::CardMismatch`].
     pub fn check(&self) -> Result<()> {
         // Looking up the vectors of all names takes long, and their file was checked when it was read.
         let job = ProbingJob { vectors: None, ..*self };
-        job.scorer(&job.divided()?).map(drop)
+        job.scorer(&job.divided()?)?;
+        let extractions = || self.train.into_iter().chain([self.extraction]);
+        refuse_shared(extractions())?;
+        extractions().try_for_each(|extraction| extraction.check_card())?;
+        let path = self.folder().join("card.json");
+        let Some(found) = Card::load(&path)? else { return Ok(()) };
+        let differs = self.card()?.unrecorded_in(&found, &path, &SINCE);
+        differs.map(drop).map_err(|error| self.extraction.if_dataset_changed(error))
     }
 
     /// The scorer of these entities with these settings.
@@ -209,7 +220,7 @@ impl<'a> ProbingJob<'a> {
                 })
             }
             (None, Some(column)) => {
-                Ok(format!("; intervals are for new entities, --cluster {column} is for a new {column}"))
+                Ok(format!("; intervals hold for new entities; for a new {column}, use --cluster {column}"))
             }
             (None, None) => Ok(String::new()),
         }

@@ -8,7 +8,7 @@ use crate::datasets::TargetKind;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::probes::{best_point, test_r2};
-use crate::results::{PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, load_rows};
+use crate::results::{ACCURACY, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, ScoreRow, load_rows};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -124,6 +124,12 @@ impl ProbeReport {
         self.best.low > 0.0 && self.trained_on.is_none()
     }
 
+    /// The column whose classes were predicted.
+    pub fn classes(&self) -> Option<&str> {
+        let of_class = self.scores.iter().find(|row| row.metric == ACCURACY);
+        of_class.map(|row| row.target.as_str())
+    }
+
     /// The best layer.
     pub fn best(&self) -> BestLayer {
         self.best
@@ -146,6 +152,6 @@ impl ProbeReport {
             None => load_rows(&self.folder.join(PREDICTIONS_FILE))?,
         };
         let (dataset, scores) = (self.dataset.to_string(), self.scores.clone());
-        Ok(Drawn { dataset, scores, predictions, neurons: Vec::new() })
+        Ok(Drawn { dataset, scores, predictions, neurons: Vec::new(), strata: Vec::new() })
     }
 }

@@ -46,7 +46,17 @@ impl ProbeRequest {
         dataset: Dataset,
         observer: &mut dyn Observer,
     ) -> Result<ProbeReport> {
-        let prepared = self.prepare(lab, model, dataset, observer)?;
+        self.probe_prepared(lab, &self.prepare(lab, model, dataset, observer)?, model, observer)
+    }
+
+    /// As [`ProbeRequest::probe`], of prepared datasets.
+    pub(in crate::lab) fn probe_prepared(
+        &self,
+        lab: &Lab,
+        prepared: &PreparedRequest,
+        model: &Model,
+        observer: &mut dyn Observer,
+    ) -> Result<ProbeReport> {
         let job = prepared.job(lab, model, &self.probing);
         let points = self.extraction.points(model.spec())?;
         let report = fit_all(&job, observer)?;

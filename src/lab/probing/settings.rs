@@ -274,7 +274,14 @@ impl ProbingSettings {
         for method in self.methods()? {
             match method {
                 Method::Ridge => {}
-                Method::Regressor(regressor) => scorer.regressors.push(regressor),
+                Method::Regressor(chosen) => {
+                    chosen.check(&scorer.dataset.kind)?;
+                    if let (Some(_), Some(_)) = (scorer.circle(), chosen.circle(&scorer.dataset.kind)) {
+                        let methods = self.methods.join(", ");
+                        return Err(Error::invalid("--method", methods, "one circle, of one period"));
+                    }
+                    scorer.regressors.push(chosen);
+                }
                 Method::Classifier(classifier) => scorer.classifiers.push(classifier),
             }
         }

@@ -2,6 +2,7 @@
 
 use super::super::dictionaries::load_dictionary;
 use super::super::folders::Lab;
+use super::super::suggest;
 use crate::artefact::FolderName;
 use crate::datasets::Prompt;
 use crate::error::{Error, Result};
@@ -131,10 +132,11 @@ impl LoadedLatent<'_> {
             &Prompt::empty().name,
         )?;
         let missing = |_| {
+            let rest =
+                suggest::flag("dataset", self.dataset) + &suggest::flag("hook-points", &point.to_string());
+            let make = suggest::command_in_error(self.lab, &suggest::of_model(self.model), "extract", &rest);
             let make = format!(
-                "activations at {point}, which define 1x; extract them with `mappa extract --model {} \
-                 --dataset {} --hook-points {point}`, or give the dose in activation",
-                self.model.name, self.dataset
+                "activations at {point}, which define 1x; extract them with `{make}`, or give the dose in activation"
             );
             Error::bad_file(store.place(), "none", make)
         };

@@ -2,13 +2,13 @@
 
 use super::super::folders::Lab;
 use super::super::saved_probes::{ProbeChoice, ProbeFinder};
-use super::super::suggest::quoted;
+use super::super::suggest::flag;
 use super::change::Change;
 use crate::datasets::{Dataset, Entity, TargetKind};
 use crate::error::{Error, Result};
 use crate::model::{Continuation, Generation, Hook, Model, NoHook, generate};
 use crate::progress::Silent;
-use crate::steering::{TokenChoice, repetition, token_log_probs};
+use crate::steering::{TargetReading, TokenChoice, repetition, token_log_probs};
 use crate::tokenizer::EncodedPrompt;
 use std::collections::HashMap;
 
@@ -81,11 +81,10 @@ impl TriedChange {
 
     /// Its flags, each after a space.
     pub(crate) fn flags(&self) -> String {
-        let [prompt, to] = [&self.prompt, &self.toward].map(|word| quoted(word));
-        let at = self.at.as_ref().map_or(String::new(), |at| format!(" --at {}", quoted(at)));
+        let at = self.at.as_ref().map_or(String::new(), |at| flag("at", at));
         let blocks: Vec<String> = self.layer.iter().map(usize::to_string).collect();
         let layer = if blocks.is_empty() { String::new() } else { format!(" --layer {}", blocks.join(",")) };
-        format!(" --prompt {prompt} --toward {to}{at}{layer}")
+        flag("prompt", &self.prompt) + &flag("toward", &self.toward) + &at + &layer
     }
 }
 
@@ -97,12 +96,12 @@ pub(crate) fn sweep_flags(dataset: &Dataset) -> String {
     let mean = values().sum::<f64>() / n;
     let spread = rounded((values().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt());
     let half = rounded(spread / 2.0);
-    let target = dataset.kind.names().last().map(|name| quoted(name)).unwrap_or_default();
+    let target = dataset.kind.names().last().map(|name| flag("target", name)).unwrap_or_default();
     let tests =
         dataset.entities.iter().filter(|entity| entity.is_test && !entity.name.contains([',', '{', '}']));
     let names: Vec<&str> = tests.take(SWEPT).map(|entity| entity.name.as_str()).collect();
-    let prompts = quoted(&names.join(","));
-    format!(" --target {target} --doses={},{},0,{half},{spread} --prompts {prompts}", -spread, -half)
+    let prompts = flag("prompts", &names.join(","));
+    format!("{target} --doses={},{},0,{half},{spread}{prompts}", -spread, -half)
 }
 
 /// The value with two significant digits.
@@ -115,7 +114,7 @@ fn rounded(value: f64) -> f64 {
 fn distant_pair(dataset: &Dataset) -> Option<(&Entity, &Entity)> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     dataset.entities.iter().for_each(|entity| *counts.entry(&entity.name).or_default() += 1);
-    let unique = || dataset.entities.iter().filter(|entity| counts[&*entity.name] == 1);
+    let unique = || dataset.entities.iter().filter(|entity| counts[&*entity.name] == 1 && is_plain(entity));
     let from = unique().find(|entity| entity.is_test)?;
     let far = |to: &Entity| {
         let both = from.target.values().into_iter().zip(to.target.values());
@@ -123,6 +122,14 @@ fn distant_pair(dataset: &Dataset) -> Option<(&Entity, &Entity)> {
     };
     let farthest = unique().map(far).fold(0.0, f64::max);
     Some((from, unique().find(|to| far(to) >= FAR_ENOUGH * farthest)?))
+}
+
+/// True for an entity whose name alone stands for it in `--toward` and in `--at`: `lat=1,lon=2` is a place there.
+fn is_plain(Entity { name, .. }: &Entity) -> bool {
+    let reading = TargetReading::Entity(name.clone());
+    let span = TokenChoice::Span(name.clone());
+    name.parse().is_ok_and(|read: TargetReading| read == reading)
+        && span.to_string().parse().is_ok_and(|read: TokenChoice| read == span)
 }
 
 /// Texts about an entity that a model may continue with its target: a sentence for chat models, and a form from the

@@ -110,7 +110,8 @@ pub(super) fn refuse_duplicates<T: PartialEq + std::fmt::Display>(what: &str, va
 fn save_all(folder: &Path, rows: &[SweepRow]) -> Result<()> {
     let (file, path) = (folder.join(SWEEP_FILE), folder.join("card.json"));
     let card = Card::load(&path)?.unwrap_or_default();
-    let is_there = file.is_file() && card.files.contains_key(SWEEP_FILE) && card.check_file(&file).is_ok();
+    let is_there =
+        artefact::is_there(&file)? && card.files.contains_key(SWEEP_FILE) && card.check_file(&file).is_ok();
     if is_there && load_rows::<SweepRow>(&file)? == rows {
         return Ok(());
     }

@@ -260,7 +260,7 @@ impl Config {
             return (!harmless::is_harmless(name)).then(|| unknown.into());
         };
         if is_rotation {
-            // Numbers and lists are read by each kind of scaling; objects belong to kinds of layers.
+            // Each kind of scaling has read its numbers and lists; an object has the settings of one kind of layers.
             let is_of_layers =
                 value.is_object().then(|| "one rotation for all layers is supported in this family".into());
             return is_of_layers.or_else(|| self.typo(name, known));

@@ -58,8 +58,8 @@ pub(super) fn rotary(config: &Config, d_head: usize, defaults: Defaults) -> Resu
         Some(object) => kind(config, object)? == "default",
         None => true,
     };
-    // If transformers rotates the whole head in any case, only scaled frequencies depend on the share, and then their
-    // number does not fit the head.
+    // Where transformers rotates the whole head in any case, it uses the share only to count scaled frequencies, which
+    // are then too few for the head.
     let share = if defaults.share.is_none() && is_plain { 1.0 } else { share };
     if defaults.share.is_none() && share != 1.0 {
         return Err(config.unsupported("partial_rotary_factor", share, "only 1 is supported in this family"));
@@ -223,8 +223,8 @@ fn yarn(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotarySc
 /// LongRoPE's scaling.
 ///
 /// # Source
-/// Ding et al., "LongRoPE", arXiv 2402.13753; the short factors, as texts beyond the original context are
-/// refused.
+/// Ding et al., "LongRoPE", arXiv 2402.13753. Only the short factors are used, because texts beyond the original
+/// context are refused.
 fn longrope(object: &Config, rotary: &Rotary, contexts: Contexts) -> Result<RotaryScaling> {
     let Contexts { first: context, whole, .. } = contexts;
     object.maybe_numbers("long_factor")?;

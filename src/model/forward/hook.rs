@@ -27,7 +27,7 @@ pub trait Hook: Send {
         None
     }
 
-    /// True if the hook needs only the input of the last layer.
+    /// True if the hook needs only the input of its [`Hook::last_layer`], so that the pass stops before this block.
     fn stops_before_block(&self) -> bool {
         false
     }
@@ -90,7 +90,7 @@ impl RowSelection {
     /// # Errors
     /// [`Error::Tensor`] if a node is not in the pass.
     pub fn rows(&self, stream: &Tensor) -> Result<Tensor> {
-        // If both counts are equal, all nodes are selected, and the two indices are the same.
+        // The count may also be that of all new nodes. Then every node is selected, so both indices are the same.
         let is_narrowed = stream.dim(0)? == self.distinct.len();
         let rows = if is_narrowed { &self.among_distinct } else { &self.nodes };
         Ok(stream.index_select(&rows.to_device(stream.device())?, 0)?)

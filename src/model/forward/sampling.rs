@@ -56,7 +56,7 @@ impl Sampling {
     }
 
     /// The logits after penalty, temperature, top-k and top-p, in this order, equal to those of transformers'
-    /// processors; excluded tokens have −∞.
+    /// processors; excluded tokens have −∞. At temperature 0, only the penalty is applied.
     ///
     /// # Source
     /// transformers 5.23.0, `generation/logits_process.py`: tokens as probable as the last of the top k are kept, and

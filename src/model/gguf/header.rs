@@ -337,7 +337,7 @@ impl Reader<'_> {
             self.bad(
                 found,
                 format!(
-                    "one of {known}; quantise the model again to one of these, or fetch another file of it"
+                    "one of {known}; quantise the model again to one of these, or download another of its files"
                 ),
             )
         })?;

@@ -145,7 +145,7 @@ pub(super) fn merge(parts: &[PathBuf], headers: Vec<Header>) -> Result<Header> {
     }
 }
 
-/// Refuses a part whose metadata differs from the first part's, as keys of later parts would be ignored.
+/// Refuses a part whose metadata differs from the first part's, because keys of later parts would be ignored.
 fn check_same_model(path: &Path, header: &Header, first_path: &Path, first: &Header) -> Result<()> {
     let differs = |(key, value): &(&String, &Value)| {
         key.as_str() != PLACE

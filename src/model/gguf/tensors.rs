@@ -90,7 +90,7 @@ fn fused(spec: &Spec, part: BlockPart) -> Option<(&'static str, &'static str, Sl
     }
 }
 
-/// The first tensor, by name, that is neither in `used` nor known to change no number.
+/// The first tensor in order of names that is neither in `used` nor in [`NO_PARAMETERS`].
 pub(super) fn unused<'a>(header: &'a Header, used: &BTreeSet<String>) -> Option<&'a String> {
     let is_unused = |name: &&String| !used.contains(*name) && !NO_PARAMETERS.contains(&name.as_str());
     header.tensors.keys().filter(is_unused).min()

@@ -4,7 +4,7 @@ use super::storage::slice;
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-/// Values of one task.
+/// The number of values that a thread computes at a time.
 const CHUNK: usize = 1 << 15;
 
 /// An operation on pairs of values.

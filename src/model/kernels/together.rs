@@ -1,6 +1,6 @@
 //! Several matrices times the same few rows of a stream, in one parallel step instead of several.
 //!
-//! In decoding, one product takes about ten microseconds, as long as starting and joining a parallel step.
+//! In decoding, one product takes about ten microseconds. Starting and joining a parallel step takes as long.
 
 use super::affine::Affine;
 use super::linear::{Linear, Matrix};

@@ -26,6 +26,6 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
 /// [`Error::Io`] naming the file.
 pub(crate) fn map_open(file: &File, path: &Path) -> Result<Mmap> {
     // SAFETY: the map is read-only and short-lived (see the module's text); a file truncated while it
-    // is mapped ends the process with a signal, which loses nothing, as nothing is being written.
+    // is mapped ends the process with a signal, which loses nothing, because nothing is being written.
     unsafe { Mmap::map(file) }.map_err(Error::io("map the weights", path))
 }

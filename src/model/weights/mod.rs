@@ -24,5 +24,5 @@ pub(crate) use finite::{Origin, check_finite};
 pub(crate) use params::list;
 pub use params::{BlockPart, Param, ParamKind, Place, count};
 pub use source::{Slice, SliceRows, TensorSource};
-pub(crate) use tensor_file::tensors_of_file;
+pub(crate) use tensor_file::{tensors_of_file, tensors_of_torch_file};
 pub use tensors::Weights;

@@ -39,7 +39,7 @@ impl TorchFile {
             Error::bad_file(path, format!("a file that is not a PyTorch checkpoint ({e})"), EXPECTED)
         };
         artefact::guarded(path, EXPECTED, || {
-            let file = File::open(path).map_err(Error::io("open", path))?;
+            let file = artefact::open_regular(path)?;
             let length = file.metadata().map_err(Error::io("read", path))?.len();
             let mut all =
                 TorchFile { path: path.to_path_buf(), tensors: HashMap::new(), unread: HashMap::new() };

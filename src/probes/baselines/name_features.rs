@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn characters_and_words_are_counted() {
-        // Words: ab, cd, "ab cd"; characters of each marked word of 4: 4 + 3 + 2 + 1, `<` and `>` shared.
+        // Words: ab, cd, "ab cd". Characters: `<ab>` and `<cd>` have 4 + 3 + 2 + 1 n-grams each, of which they share `<` and
+        // `>`.
         let counts = n_gram_counts("Ab cd");
         assert_eq!(counts.len(), 3 + 2 * 10 - 2);
         assert_eq!(counts.values().filter(|count| **count == 2).count(), 2);

@@ -2,10 +2,10 @@
 
 use super::name_features::name_features;
 use super::without_model::{BaselineData, ClassBaseline, ClassPredictor, ModelFreeBaseline, Predictor};
-use crate::probes::classes::Classes;
+use crate::probes::classes::{ClassPredictions, Classes};
 use crate::probes::targets::target_matrix;
 use crate::results::NAMES_ONLY;
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 
 /// Number of classes per fit; bounds the memory, because each class needs one weight per column.
 const CLASSES_AT_ONCE: usize = 16;
@@ -38,18 +38,17 @@ impl ClassBaseline for NamesOnly {
         Box::new(move |train, test| {
             let (of_train, of_test) = (features.select(train), features.select(test));
             let truth = classes.select(train);
-            let mut best = vec![(f64::NEG_INFINITY, 0); test.len()];
+            let mut scores = Array2::zeros((test.len(), classes.names.len()));
             let all: Vec<usize> = (0..classes.names.len()).collect();
             for some in all.chunks(CLASSES_AT_ONCE) {
                 let is_class = |(i, c): (usize, usize)| f64::from(u8::from(truth[i] == some[c]));
                 let indicators = Array2::from_shape_fn((train.len(), some.len()), is_class);
                 let predicted = data.fit_names(&of_train, &indicators, train)?.predict(&of_test);
-                for (best, row) in best.iter_mut().zip(predicted.axis_iter(Axis(0))) {
-                    let votes = row.iter().zip(some).map(|(vote, class)| (*vote, *class));
-                    *best = votes.fold(*best, |best, vote| if vote.0 > best.0 { vote } else { best });
+                for (column, &class) in predicted.columns().into_iter().zip(some) {
+                    scores.column_mut(class).assign(&column);
                 }
             }
-            Ok(best.into_iter().map(|(_, class)| class).collect())
+            Ok(ClassPredictions::of_scores(scores))
         })
     }
 }

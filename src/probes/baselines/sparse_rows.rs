@@ -1,4 +1,4 @@
-//! Sparse matrices in row order.
+//! Sparse matrices, stored row by row.
 
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -73,7 +73,7 @@ impl SparseRows {
         let n_targets = dense.ncols();
         let mut product = Array2::zeros((self.n_rows(), n_targets));
         let dense = dense.as_standard_layout();
-        // Both matrices are in row order, so each is one slice. Without targets there is nothing to compute.
+        // Both matrices are row-major, so each is one slice. Without targets there is nothing to compute.
         let both = product.as_slice_mut().zip(dense.as_slice()).filter(|_| n_targets > 0);
         if let Some((values, dense)) = both {
             // At least 256 rows per task: one row is too little work for a task.

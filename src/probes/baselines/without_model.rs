@@ -4,7 +4,7 @@ use super::sparse_ridge::{SparseProbe, SparseRidge};
 use super::sparse_rows::SparseRows;
 use crate::datasets::Dataset;
 use crate::error::Result;
-use crate::probes::classes::Classes;
+use crate::probes::classes::{ClassPredictions, Classes};
 use crate::probes::splits::GroupsApart;
 use crate::word_vectors::NameVectors;
 use ndarray::Array2;
@@ -57,7 +57,7 @@ impl<'a> BaselineData<'a> {
 pub type Predictor<'a> = Box<dyn Fn(&[usize]) -> Result<Array2<f64>> + 'a>;
 
 /// Trains on the entities of the first argument and predicts the classes of those of the second.
-pub type ClassPredictor<'a> = Box<dyn Fn(&[usize], &[usize]) -> Result<Vec<usize>> + 'a>;
+pub type ClassPredictor<'a> = Box<dyn Fn(&[usize], &[usize]) -> Result<ClassPredictions> + 'a>;
 
 /// A baseline that predicts targets without a model.
 pub trait ModelFreeBaseline: Debug + Sync {

@@ -1,7 +1,7 @@
 //! Bootstrap: intervals of scores over resampled entities or groups.
 
 use super::quantiles::interpolated;
-use super::ranks::AT_ONCE;
+use super::resamples::{AT_ONCE, Resamples};
 use super::score::{TargetScore, values_of_each};
 use super::t_distribution::expanded_share;
 use rand::{Rng, SeedableRng};
@@ -40,6 +40,14 @@ impl SamplingUnits {
         match self {
             SamplingUnits::Rows(n) => *n,
             SamplingUnits::Groups(of, _) => of.len(),
+        }
+    }
+
+    /// The unit of a row.
+    pub(in crate::probes) fn unit_of(&self, row: usize) -> usize {
+        match self {
+            SamplingUnits::Rows(_) => row,
+            SamplingUnits::Groups(of, _) => of[row],
         }
     }
 
@@ -94,34 +102,37 @@ impl Bootstrap {
         self.intervals_of(units, scores.len(), |resamples| values_of_each(scores, resamples))
     }
 
-    /// The 95 % interval of each of `n` values; `compute` returns them for several resamples at once,
-    /// each given by the count of each row.
+    /// The 95 % interval of each of `n` values; `compute` returns them for several resamples at once.
     pub(in crate::probes) fn intervals_of(
         &self,
         units: &SamplingUnits,
         n: usize,
-        compute: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Sync,
+        compute: impl Fn(&Resamples) -> Vec<Vec<f64>> + Sync,
     ) -> Vec<Interval> {
+        let resamples = self.values_of(units, compute);
+        (0..n).map(|value| Interval::of_value(&resamples, value, units.n_units())).collect()
+    }
+
+    /// The values of each resample; `compute` returns them for several resamples at once. Without units there are no resamples.
+    pub(in crate::probes) fn values_of(
+        &self,
+        units: &SamplingUnits,
+        compute: impl Fn(&Resamples) -> Vec<Vec<f64>> + Sync,
+    ) -> Vec<Vec<f64>> {
         if units.n_units() == 0 {
-            return vec![Interval { low: f64::NAN, high: f64::NAN }; n];
+            return Vec::new();
         }
         let firsts: Vec<usize> = (0..self.n_resamples).step_by(AT_ONCE).collect();
-        let some = |drawn: &mut Vec<usize>, first: usize| {
-            let resamples = first..(first + AT_ONCE).min(self.n_resamples);
-            let drawn = resamples.map(|resample| {
-                self.draw(resample, drawn);
-                counts(units, drawn)
+        // Each thread reuses its memory: for a million rows, new memory for each batch costs more than a score.
+        let new = || (vec![0; units.n_units()], Resamples::default());
+        let some = |(drawn, resamples): &mut (Vec<usize>, Resamples), first: usize| {
+            resamples.refill(AT_ONCE.min(self.n_resamples - first), |resample, counts| {
+                self.draw(first + resample, drawn);
+                write_counts(units, drawn, counts);
             });
-            compute(&drawn.collect::<Vec<_>>())
+            compute(resamples)
         };
-        let resamples: Vec<Vec<f64>> =
-            firsts.into_par_iter().map_init(|| vec![0; units.n_units()], some).flatten_iter().collect();
-        let of = |score: usize| {
-            let values = resamples.iter().map(|values| values[score]);
-            let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-            Interval::of(&mut values, units.n_units())
-        };
-        (0..n).map(of).collect()
+        firsts.into_par_iter().map_init(new, some).flatten_iter().collect()
     }
 
     /// Draws the units of one resample.
@@ -137,6 +148,14 @@ impl Bootstrap {
 }
 
 impl Interval {
+    /// The interval of one of the values of each resample, which depends on `n_units` units; ignores values that are not
+    /// finite.
+    pub(in crate::probes) fn of_value(resamples: &[Vec<f64>], value: usize, n_units: usize) -> Interval {
+        let values = resamples.iter().map(|values| values[value]);
+        let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+        Interval::of(&mut values, n_units)
+    }
+
     /// The interval around the middle 95 % of the resampled values, or more for few units; sorts the values.
     fn of(values: &mut [f64], n: usize) -> Interval {
         values.sort_by(f64::total_cmp);
@@ -145,13 +164,19 @@ impl Interval {
     }
 }
 
-/// The count of each row in a resample, from the drawn units.
-fn counts(units: &SamplingUnits, drawn: &[usize]) -> Vec<f64> {
-    let mut of_units = vec![0.0; units.n_units()];
-    drawn.iter().for_each(|&unit| of_units[unit] += 1.0);
+/// Writes the count of each row in a resample, from the drawn units.
+fn write_counts(units: &SamplingUnits, drawn: &[usize], counts: &mut Vec<f64>) {
+    counts.clear();
     match units {
-        SamplingUnits::Rows(_) => of_units,
-        SamplingUnits::Groups(of, _) => of.iter().map(|&group| of_units[group]).collect(),
+        SamplingUnits::Rows(n) => {
+            counts.resize(*n, 0.0);
+            drawn.iter().for_each(|&unit| counts[unit] += 1.0);
+        }
+        SamplingUnits::Groups(of, n) => {
+            let mut of_units = vec![0.0; *n];
+            drawn.iter().for_each(|&unit| of_units[unit] += 1.0);
+            counts.extend(of.iter().map(|&group| of_units[group]));
+        }
     }
 }
 

@@ -1,21 +1,7 @@
-//! Ranks of values in resamples; a resample is given by the count of each row.
+//! Ranks of values in resamples.
 
 use super::counted::all_indices;
-
-/// Number of resamples computed together: the counts of a row in all of them fill one cache line, so that rows in
-/// sorted order need one memory access per row instead of sixteen.
-pub(super) const AT_ONCE: usize = 16;
-/// The counts of one row in up to sixteen resamples; lanes without a resample are 0.
-pub(super) type RowCounts = [u32; AT_ONCE];
-
-/// The counts of each row in at most [`AT_ONCE`] resamples; counts are whole numbers.
-pub(super) fn row_counts<C: AsRef<[f64]>>(n_rows: usize, resamples: &[C]) -> Vec<RowCounts> {
-    let mut counts = vec![[0; AT_ONCE]; n_rows];
-    for (lane, resample) in resamples.iter().enumerate() {
-        counts.iter_mut().zip(resample.as_ref()).for_each(|(all, count)| all[lane] = *count as u32);
-    }
-    counts
-}
+use super::resamples::{AT_ONCE, Count, RowCounts};
 
 /// The rows in ascending order of their values, with the ends of the runs of equal values.
 #[derive(Debug, Clone)]
@@ -37,16 +23,20 @@ impl RankOrder {
         RankOrder { order, run_ends }
     }
 
-    /// Twice the rank of each row in each resample, a whole number; equal values get their mean rank.
+    /// Writes twice the rank of each row in each resample, a whole number; equal values get their mean rank.
     #[inline(always)]
-    pub(super) fn doubled_ranks(&self, counts: &[RowCounts]) -> Vec<RowCounts> {
-        let mut ranks = vec![[0; AT_ONCE]; counts.len()];
-        let (mut start, mut below) = (0, [0; AT_ONCE]);
+    pub(super) fn write_doubled_ranks<C: Count>(
+        &self,
+        counts: &[RowCounts<C>],
+        ranks: &mut Vec<RowCounts<u32>>,
+    ) {
+        ranks.resize(counts.len(), u32::NONE);
+        let (mut start, mut below) = (0, u32::NONE);
         for &end in &self.run_ends {
-            let mut size = [0; AT_ONCE];
+            let mut size = u32::NONE;
             for &row in &self.order[start..end] {
                 for lane in 0..AT_ONCE {
-                    size[lane] += counts[row][lane];
+                    size[lane] += counts[row][lane].into();
                 }
             }
             for &row in &self.order[start..end] {
@@ -59,6 +49,5 @@ impl RankOrder {
             }
             start = end;
         }
-        ranks
     }
 }

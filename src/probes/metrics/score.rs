@@ -1,14 +1,15 @@
 //! One score of one target, computed over any resample of the rows.
 
 use super::counted::{mean, mean_counted};
+use super::resamples::{AT_ONCE, Resamples};
 
 /// The target name of scores of latitude and longitude together.
 pub(super) const GREAT_CIRCLE: &str = "great-circle";
 
 /// A score as a function of the count of each row.
 pub(super) type OverCounts = Box<dyn Fn(&[f64]) -> f64 + Send + Sync>;
-/// The scores of several resamples, each given by the count of each row.
-pub(super) type OverResamples = Box<dyn Fn(&[&[f64]]) -> Vec<f64> + Send + Sync>;
+/// The scores of several resamples; lanes without a resample are ignored.
+pub(super) type OverResamples = Box<dyn Fn(&Resamples) -> [f64; AT_ONCE] + Send + Sync>;
 
 /// One score of one target, with the data that it is computed from.
 pub(in crate::probes) struct TargetScore {
@@ -52,23 +53,19 @@ impl TargetScore {
 
 /// The values of all scores over rows, each repeated `counts` times.
 pub(in crate::probes) fn values(scores: &[TargetScore], counts: &[f64]) -> Vec<f64> {
-    values_of_each(scores, &[counts]).remove(0)
+    values_of_each(scores, &Resamples::single(counts)).remove(0)
 }
 
-/// The values of all scores over each of several resamples, given by the count of each row.
-pub(in crate::probes) fn values_of_each<C: AsRef<[f64]>>(
-    scores: &[TargetScore],
-    resamples: &[C],
-) -> Vec<Vec<f64>> {
-    let resamples: Vec<&[f64]> = resamples.iter().map(AsRef::as_ref).collect();
+/// The values of all scores over each of several resamples.
+pub(in crate::probes) fn values_of_each(scores: &[TargetScore], resamples: &Resamples) -> Vec<Vec<f64>> {
     let mut all = vec![Vec::with_capacity(scores.len()); resamples.len()];
     for score in scores {
         match &score.formula {
             Formula::Batched(of) => {
-                all.iter_mut().zip(of(&resamples)).for_each(|(values, value)| values.push(value));
+                all.iter_mut().zip(of(resamples)).for_each(|(values, value)| values.push(value));
             }
             Formula::Single(of) => {
-                all.iter_mut().zip(&resamples).for_each(|(values, counts)| values.push(of(counts)));
+                all.iter_mut().zip(resamples.each()).for_each(|(values, counts)| values.push(of(counts)));
             }
             Formula::MeanOfLast(n) => {
                 all.iter_mut().for_each(|values| values.push(mean(&values[values.len() - n..])));

@@ -3,7 +3,8 @@
 use super::counted::all_indices;
 use super::pearson::correlation;
 use super::predicted::Predicted;
-use super::ranks::{AT_ONCE, RankOrder, RowCounts, row_counts};
+use super::ranks::RankOrder;
+use super::resamples::{AT_ONCE, ByRow, Count, Resamples, RowCounts};
 use super::score::{Formula, TargetScore};
 use crate::error::Result;
 use pulp::{Arch, Simd, WithSimd};
@@ -13,12 +14,12 @@ use pulp::{Arch, Simd, WithSimd};
 macro_rules! sums {
     ($a:expr, $b:expr, $counts:expr, $mean_a:expr, $mean_b:expr, $of:expr) => {{
         let mut parts: [Sums; PARTS] = [[[0.0; AT_ONCE]; 3]; PARTS];
-        for (row, ((a, b), counts)) in $a.iter().zip(&$b).zip($counts).enumerate() {
+        for (row, ((a, b), counts)) in $a.iter().zip($b).zip($counts).enumerate() {
             let part = &mut parts[row % PARTS];
             for lane in 0..AT_ONCE {
                 let x = f64::from(a[lane]) / 2.0 - $mean_a[lane];
                 let y = f64::from(b[lane]) / 2.0 - $mean_b[lane];
-                let terms = $of(x, y, f64::from(counts[lane]));
+                let terms = $of(x, y, f64::from(counts[lane].into()));
                 part[0][lane] += terms[0];
                 part[1][lane] += terms[1];
                 part[2][lane] += terms[2];
@@ -71,17 +72,16 @@ impl Spearman {
 
     /// The correlation over rows, each repeated `counts` times.
     pub fn counted(&self, counts: &[f64]) -> f64 {
-        self.counted_each(&[counts])[0]
+        self.counted_each(&Resamples::single(counts))[0]
     }
 
-    /// The correlation over each of several resamples, sixteen at a time.
-    pub(super) fn counted_each<C: AsRef<[f64]>>(&self, resamples: &[C]) -> Vec<f64> {
-        let each = resamples.chunks(AT_ONCE).flat_map(|some| {
-            let counts = row_counts(self.a.order.len(), some);
-            let all = Arch::new().dispatch(Counted { of: self, counts: &counts });
-            all.into_iter().take(some.len())
-        });
-        each.collect()
+    /// The correlation over each of several resamples.
+    pub(super) fn counted_each(&self, resamples: &Resamples) -> [f64; AT_ONCE] {
+        let ranks = &mut resamples.scratch.borrow_mut().ranks;
+        match resamples.by_row() {
+            ByRow::Narrow(counts) => Arch::new().dispatch(Counted { of: self, counts, ranks }),
+            ByRow::Wide(counts) => Arch::new().dispatch(Counted { of: self, counts, ranks }),
+        }
     }
 }
 
@@ -91,18 +91,21 @@ const PARTS: usize = 4;
 type Sums = [[f64; AT_ONCE]; 3];
 
 /// Computes the correlation in each of sixteen resamples, given by the count of each row.
-struct Counted<'a> {
+struct Counted<'a, C> {
     of: &'a Spearman,
-    counts: &'a [RowCounts],
+    counts: &'a [RowCounts<C>],
+    ranks: &'a mut [Vec<RowCounts<u32>>; 2],
 }
 
-impl WithSimd for Counted<'_> {
+impl<C: Count> WithSimd for Counted<'_, C> {
     type Output = [f64; AT_ONCE];
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> [f64; AT_ONCE] {
-        let Counted { of, counts } = self;
-        let (a, b) = (of.a.doubled_ranks(counts), of.b.doubled_ranks(counts));
+        let Counted { of, counts, ranks: [a, b] } = self;
+        of.a.write_doubled_ranks(counts, a);
+        of.b.write_doubled_ranks(counts, b);
+        let (a, b) = (&*a, &*b);
         let none = [0.0; AT_ONCE];
         let [total, sum_a, sum_b] = sums!(a, b, counts, none, none, |x, y, w| [w, w * x, w * y]);
         let mean = |sum: [f64; AT_ONCE]| std::array::from_fn(|lane| sum[lane] / total[lane]);

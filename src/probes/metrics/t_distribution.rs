@@ -25,8 +25,8 @@ fn limit_of_95(freedom: f64) -> f64 {
 
 /// The share of resamples of `n` units below the lower end of a 95 % interval: 0.025 for many units, less for few.
 ///
-/// Resamples of few units spread too little, by a factor of `√(n / (n − 1))`, and as a normal variable instead of
-/// Student's t.
+/// Resamples of few units vary too little, by a factor of `√(n / (n − 1))`, and follow the normal distribution instead
+/// of Student's t.
 ///
 /// # Source
 /// T. Hesterberg, "What Teachers Should Know about the Bootstrap" (2014), section 4.3: the expanded percentile interval.

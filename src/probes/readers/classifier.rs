@@ -1,6 +1,7 @@
 //! The trait of classifiers: trains on the classes of training entities and predicts those of test entities.
 
 use crate::error::Result;
+use crate::probes::classes::ClassPredictions;
 use ndarray::ArrayView2;
 use std::fmt::Debug;
 
@@ -26,9 +27,9 @@ pub trait Classifier: Debug + Sync {
     /// A short description for help texts.
     fn about(&self) -> &'static str;
 
-    /// Fits, and predicts a class for each of [`ClassificationTask::test`].
+    /// Fits, and predicts a class, with the scores of all classes, for each of [`ClassificationTask::test`].
     ///
     /// # Errors
     /// The errors of the fit.
-    fn classify(&self, task: &ClassificationTask) -> Result<Vec<usize>>;
+    fn classify(&self, task: &ClassificationTask) -> Result<ClassPredictions>;
 }

@@ -122,7 +122,7 @@ impl<'a> TrainingRows<'a> {
 /// The stored activations at the given rows.
 fn stored<'a>(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Result<ActivationRows<'a>> {
     ActivationRows::of(activations, rows)
-        .ok_or_else(|| Error::Internal("activations are not in row order".into()))
+        .ok_or_else(|| Error::Internal("activations are not row-major".into()))
 }
 
 /// The penalties of one target, descending from the least penalty that sets every weight to 0.

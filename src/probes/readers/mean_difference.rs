@@ -2,11 +2,12 @@
 
 use super::classifier::{ClassificationTask, Classifier};
 use crate::error::Result;
+use crate::probes::classes::ClassPredictions;
 use ndarray::{Array1, Array2};
 
 /// Predicts the class with the nearest mean activation.
 ///
-/// Two classes are separated by the plane halfway between their means, orthogonal to the difference of the means.
+/// The score of a class is its mean's squared distance, negative. Two classes are separated by the plane halfway between their means, orthogonal to the difference of the means.
 #[derive(Debug)]
 pub(super) struct MeanDifference;
 
@@ -19,7 +20,7 @@ impl Classifier for MeanDifference {
         "the class whose mean is nearest"
     }
 
-    fn classify(&self, task: &ClassificationTask) -> Result<Vec<usize>> {
+    fn classify(&self, task: &ClassificationTask) -> Result<ClassPredictions> {
         let width = task.activations.ncols();
         let wide = |i: usize| task.activations.row(i).mapv(f64::from);
         let mut sums = Array2::<f64>::zeros((task.n_classes, width));
@@ -34,15 +35,14 @@ impl Classifier for MeanDifference {
             .filter(|&class| sizes[class] > 0.0)
             .map(|class| (class, &sums.row(class) / sizes[class] - &overall))
             .collect();
-        let nearest = |i: &usize| {
-            let centred = wide(*i) - &overall;
-            let distance = |mean: &Array1<f64>| {
+        let mut scores = Array2::from_elem((task.test.len(), task.n_classes), f64::NEG_INFINITY);
+        for (&i, mut scores) in task.test.iter().zip(scores.rows_mut()) {
+            let centred = wide(i) - &overall;
+            for (class, mean) in &means {
                 let apart = &centred - mean;
-                apart.dot(&apart)
-            };
-            let best = means.iter().min_by(|a, b| distance(&a.1).total_cmp(&distance(&b.1)));
-            best.map_or(0, |(class, _)| *class)
-        };
-        Ok(task.test.iter().map(nearest).collect())
+                scores[*class] = -apart.dot(&apart);
+            }
+        }
+        Ok(ClassPredictions::of_scores(scores))
     }
 }

@@ -5,12 +5,16 @@
 //! - `elastic_net`: ridge that sets the weights of some dimensions to 0; `descent` finds its weights
 //! - `mlp`: a perceptron with one hidden layer, as a test for non-linear structure
 //! - `sphere`: a place as a point in space, without a jump at 180°
+//! - `circle`: a longitude, or a number with a period, as an angle
 //! - `rank`: the ranks of the values instead of the values
+//! - `time`: logarithms of years, and years that are stretched where they are dense
+//! - `sparse`: the best few dimensions
 //! - `logistic`, `mean_difference`: classifiers
 //! - `regressor`, `classifier`: the traits of the methods; `scale` standardises columns for them
 //!
 //! To add a method: its file, its `mod` line and its entry in [`REGRESSORS`] or [`CLASSIFIERS`] here.
 
+mod circle;
 mod classifier;
 mod components;
 mod descent;
@@ -22,19 +26,25 @@ mod ols;
 mod rank;
 mod regressor;
 mod scale;
+mod sparse;
 mod sphere;
+mod time;
 
 pub use classifier::{ClassificationTask, Classifier};
-pub use regressor::{FitStatistic, MethodPredictions, RegressionTask, Regressor};
+pub use regressor::{ChosenRegressor, Circle, FitStatistic, MethodPredictions, RegressionTask, Regressor};
 
 /// The regressors.
-pub const REGRESSORS: [&dyn Regressor; 6] = [
+pub const REGRESSORS: [&dyn Regressor; 10] = [
     &ols::LeastSquares,
     &components::Components,
     &elastic_net::ElasticNet,
     &mlp::Perceptron,
     &sphere::Sphere,
     &rank::Rank,
+    &circle::OnCircle,
+    &time::LogTime,
+    &time::PiecewiseTime,
+    &sparse::KSparse,
 ];
 
 /// The classifiers.

@@ -1,7 +1,7 @@
 //! The trait of regressors: trains on numeric targets of training entities and predicts those of test entities.
 
 use crate::datasets::TargetKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::probes::probe::Probe;
 use crate::probes::ridge::{Decomposition, PenaltyGrid};
 use ndarray::{Array2, ArrayView2};
@@ -25,6 +25,8 @@ pub struct RegressionTask<'a> {
     pub grid: &'a PenaltyGrid,
     /// The seed of random draws.
     pub seed: u64,
+    /// The number after the method's name and a colon, as in `circle:12`.
+    pub option: Option<f64>,
 }
 
 impl RegressionTask<'_> {
@@ -65,6 +67,45 @@ pub struct FitStatistic {
     pub range: (f64, f64),
 }
 
+/// A target that is an angle: values that differ by the period are the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Circle {
+    /// The position of the target.
+    pub target: usize,
+    /// The period, in the target's unit.
+    pub period: f64,
+}
+
+/// A regressor with the number after its name and a colon.
+#[derive(Debug, Clone, Copy)]
+pub struct ChosenRegressor {
+    /// The regressor.
+    pub regressor: &'static dyn Regressor,
+    /// The number.
+    pub option: Option<f64>,
+}
+
+impl From<&'static dyn Regressor> for ChosenRegressor {
+    fn from(regressor: &'static dyn Regressor) -> ChosenRegressor {
+        ChosenRegressor { regressor, option: None }
+    }
+}
+
+impl ChosenRegressor {
+    /// [`Regressor::check`] with the number.
+    ///
+    /// # Errors
+    /// Those of the regressor.
+    pub fn check(&self, kind: &TargetKind) -> Result<()> {
+        self.regressor.check(kind, self.option)
+    }
+
+    /// [`Regressor::circle`] with the number.
+    pub fn circle(&self, kind: &TargetKind) -> Option<Circle> {
+        self.regressor.circle(kind, self.option)
+    }
+}
+
 /// Trains on activations with numeric targets and predicts those of test entities.
 pub trait Regressor: Debug + Sync {
     /// The name on the command line.
@@ -72,6 +113,26 @@ pub trait Regressor: Debug + Sync {
 
     /// A short description for help texts.
     fn about(&self) -> &'static str;
+
+    /// Checks that the method suits a kind of targets, and takes the number after its name and a colon, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the method.
+    fn check(&self, _kind: &TargetKind, option: Option<f64>) -> Result<()> {
+        match option {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid(
+                format!("--method {}", self.name()),
+                "a number after its name",
+                format!("`{}`, which takes no number", self.name()),
+            )),
+        }
+    }
+
+    /// The circle on which the method predicts, if it does.
+    fn circle(&self, _kind: &TargetKind, _option: Option<f64>) -> Option<Circle> {
+        None
+    }
 
     /// Fits and predicts; a regressor with several variants, such as numbers of components, returns predictions for
     /// each.

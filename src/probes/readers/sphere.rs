@@ -20,11 +20,17 @@ impl Regressor for Sphere {
         "ridge on the place as a point in space"
     }
 
-    fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {
-        if *task.kind != TargetKind::Place {
-            let found = format!("a dataset of {}", task.kind.names().join(", "));
-            return Err(Error::invalid("--method sphere", found, "a dataset of places"));
+    fn check(&self, kind: &TargetKind, option: Option<f64>) -> Result<()> {
+        if *kind != TargetKind::Place || option.is_some() {
+            let number = if option.is_some() { "a number after its name, and " } else { "" };
+            let found = format!("{number}a dataset of {}", kind.names().join(", "));
+            return Err(Error::invalid("--method sphere", found, "no number, and a dataset of places"));
         }
+        Ok(())
+    }
+
+    fn fit_predict(&self, task: &RegressionTask) -> Result<Vec<MethodPredictions>> {
+        self.check(task.kind, task.option)?;
         let mut points = Array2::zeros((task.targets.nrows(), 3));
         for (mut point, place) in points.rows_mut().into_iter().zip(task.targets.rows()) {
             point.assign(&ArrayView1::from(&on_sphere(place[0], place[1])));

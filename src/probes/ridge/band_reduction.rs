@@ -34,7 +34,7 @@ const TILE: usize = 256;
 /// Number of columns of the basis that are computed together and stay in the cache.
 const STRIP: usize = 128;
 
-/// Reduces a symmetric matrix to a band: `M` of the given width, and the orthonormal `B` in column order.
+/// Reduces a symmetric matrix to a band: `M` of the given width, and the orthonormal `B` in column-major order.
 ///
 /// Only the lower triangle of the matrix is read.
 pub(super) fn to_band(mut matrix: Mat<f64>, width: usize) -> Result<(Band, Array2<f64>)> {

@@ -79,8 +79,8 @@ impl<'a> Decomposition<'a> {
         if d <= n { Decomposition::by_columns(&x, mean) } else { Decomposition::by_rows(&x, mean) }
     }
 
-    /// Decomposes the given rows of stored activations, copying one block at a time; copies all of them if there are
-    /// fewer rows than columns.
+    /// Decomposes the given rows of stored activations, copying one block at a time; copies all of them at once if
+    /// there are fewer rows than columns, or if the array is not row-major.
     ///
     /// # Shapes
     /// `activations` is `[n_entities, d_model]`.
@@ -95,7 +95,7 @@ impl<'a> Decomposition<'a> {
         }
     }
 
-    /// The stored rows, if they can be streamed: in row order, and at least as many rows as columns.
+    /// The stored rows, if they can be streamed: from a row-major array, and at least as many rows as columns.
     pub(in crate::probes) fn stored(
         activations: ArrayView2<'a, f32>,
         rows: &'a [usize],
@@ -306,6 +306,14 @@ fn band_width(d: usize) -> usize {
         1024..3072 => 8,
         _ => 16,
     }
+}
+
+/// The eigenvalues of a Gram matrix, of which only the lower triangle is read, and its eigenvectors as columns; an
+/// eigenvalue as small as rounding errors is 0.
+pub(super) fn principal_axes(gram: Mat<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
+    let width = band_width(gram.nrows());
+    let (band, axes) = to_band(gram, width)?;
+    principal(&band, &axes)
 }
 
 /// The eigenvalues, and the principal axes as columns.

@@ -8,6 +8,7 @@
 //! - `band`, `band_solve`: band matrices, and leverages and fitted values of rows
 //! - `band_reduction`: `B` and `M` from a Gram matrix
 //! - `moments`: stored rows, their mean and Gram matrix
+//! - `stream_map`: the map from one stream to another, with as many targets as columns: [`StreamMap`]
 //! - `symmetric`: products and eigenvectors of dense matrices
 
 mod band;
@@ -19,9 +20,11 @@ mod gram;
 mod leave_one_out;
 mod moments;
 mod penalty;
+mod stream_map;
 mod symmetric;
 
 pub use decomposition::Decomposition;
 pub use fit::{Ridge, Solution};
 pub(in crate::probes) use moments::{ActivationRows, Moments};
 pub use penalty::{Edge, PenaltyGrid, Trial};
+pub use stream_map::{MapRows, StreamMap};

@@ -19,13 +19,13 @@ const BLOCKS_AT_ONCE: usize = 64;
 const GRAM_ROWS: usize = 512;
 /// Number of columns that one thread converts at a time for a Gram product.
 const CENTRE_COLUMNS: usize = 32;
-/// Number of rows transposed together from row to column order.
+/// Number of rows transposed together from row-major to column-major order.
 const TRANSPOSED_ROWS: usize = 32;
 /// Minimum share of the variance that must remain when rows are removed; a smaller remainder would lose too many
 /// digits.
 const MIN_VARIANCE_SHARE: f64 = 0.1;
 
-/// A selection of rows of activations in their stored f32: all values in row order, the width, and the selected
+/// A selection of rows of activations in their stored f32: all values in row-major order, the width, and the selected
 /// indices.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::probes) struct ActivationRows<'a> {
@@ -35,7 +35,7 @@ pub(in crate::probes) struct ActivationRows<'a> {
 }
 
 impl<'a> ActivationRows<'a> {
-    /// The rows at some indices, or `None` if the values are not in row order.
+    /// The rows at some indices, or `None` if the array is not row-major.
     pub(crate) fn of(activations: ArrayView2<'a, f32>, rows: &'a [usize]) -> Option<ActivationRows<'a>> {
         let width = activations.ncols();
         activations.to_slice().map(|values| ActivationRows { values, width, rows })
@@ -181,7 +181,7 @@ impl<'a> ActivationRows<'a> {
         }
     }
 
-    /// Writes the columns from `first` on of a block of rows in f64, minus their mean, in column order.
+    /// Writes the columns from `first` on of a block of rows in f64, minus their mean, in column-major order.
     fn centre_columns(&self, block: Range<usize>, first: usize, mean: &[f64], wide: &mut [f64]) {
         let (n_block, arch) = (block.len(), Arch::new());
         // Padded: rows at a distance of a power of two would share cache sets.

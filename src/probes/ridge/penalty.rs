@@ -99,6 +99,15 @@ impl PenaltyGrid {
         Ok([first, steps(unit, floor * PER_DECADE..from * PER_DECADE)])
     }
 
+    /// All penalties that a search may try, ascending.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an empty list, a negative penalty, or decades that are not ascending.
+    pub(super) fn all(&self, unit: f64) -> Result<Vec<f64>> {
+        let [first, then] = self.passes(unit)?;
+        Ok(then.into_iter().chain(first).collect())
+    }
+
     /// Finds the best penalty; the grid grows while the best is at an edge.
     pub(super) fn search(
         &self,
@@ -162,7 +171,7 @@ fn steps(unit: f64, steps: Range<i32>) -> Vec<f64> {
 }
 
 /// The position of the best trial.
-fn edge(trials: &[Trial], best: usize) -> Edge {
+pub(super) fn edge(trials: &[Trial], best: usize) -> Edge {
     match best {
         _ if trials.len() == 1 => Edge::Inside,
         0 => Edge::Lowest,
@@ -172,7 +181,7 @@ fn edge(trials: &[Trial], best: usize) -> Edge {
 }
 
 /// The index of the trial with the least error; among equal errors the highest penalty, the more stable fit.
-fn least(trials: &[Trial]) -> usize {
+pub(super) fn least(trials: &[Trial]) -> usize {
     (0..trials.len()).rev().min_by(|&a, &b| trials[a].error.total_cmp(&trials[b].error)).unwrap_or(0)
 }
 

@@ -141,7 +141,7 @@ pub(super) fn inverse(matrix: &Array2<f64>) -> Result<Array2<f64>> {
     }))
 }
 
-/// A faer view of a matrix in row or column order.
+/// A faer view of a matrix in row-major or column-major order.
 pub(super) fn view(x: ArrayView2<f64>) -> Result<MatRef<f64>> {
     let (n, d) = x.dim();
     match (x.is_standard_layout(), x.to_slice_memory_order()) {
@@ -151,7 +151,7 @@ pub(super) fn view(x: ArrayView2<f64>) -> Result<MatRef<f64>> {
     }
 }
 
-/// A mutable faer view of a matrix in row or column order.
+/// A mutable faer view of a matrix in row-major or column-major order.
 pub(super) fn view_mut(x: &mut Array2<f64>) -> Result<MatMut<'_, f64>> {
     let (n, d) = x.dim();
     match (x.is_standard_layout(), x.as_slice_memory_order_mut()) {
@@ -162,7 +162,7 @@ pub(super) fn view_mut(x: &mut Array2<f64>) -> Result<MatMut<'_, f64>> {
 }
 
 fn layout_fault() -> Error {
-    Error::Internal("a matrix is in neither row nor column order".into())
+    Error::Internal("a matrix is neither row-major nor column-major".into())
 }
 
 /// Refuses the first value that is infinite or not a number.

@@ -70,7 +70,7 @@ fn leave_one_out_equals_refitting_without_each_row() {
 
 #[test]
 fn both_sides_of_the_gram_matrix_give_the_same_probe() {
-    // Duplicate columns do not change any prediction, but make rows fewer than columns.
+    // Duplicate columns do not change any prediction, but there are then fewer rows than columns.
     let (x, y) = planted(10, 6);
     let narrow = solve(&x, &y, PenaltyGrid::Fixed(vec![0.5]));
     let wide = concatenate![Axis(1), x, x];

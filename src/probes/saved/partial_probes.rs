@@ -71,12 +71,12 @@ impl PartialProbes {
         self.card(part.point).with_files(&folder, &PART_FILES)?.save(&folder.join("card.json"))
     }
 
-    /// Loads the parts of the given hook points.
+    /// Checks that the parts of the given hook points exist, unchanged.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming every hook point without a part; [`Error::CardMismatch`] for a part with other
-    /// inputs; the error of a file, naming it.
-    pub fn load(&self, points: &[HookPoint]) -> Result<Vec<PartialProbe>> {
+    /// inputs; [`Error::BadFile`] for a changed one.
+    pub fn check(&self, points: &[HookPoint]) -> Result<()> {
         let mut missing = Vec::new();
         for &point in points {
             if !self.is_done(point)? {
@@ -86,11 +86,20 @@ impl PartialProbes {
         if !missing.is_empty() {
             let found = format!("no part for {}", missing.join(", "));
             let expected = format!(
-                "one part for each of {} hook points; `mappa probe --hook-points NAME` makes a part",
+                "one part for each of {} hook points; `mappa probe --hook-points NAME` with the same flags makes a part",
                 points.len()
             );
             return Err(Error::invalid(format!("parts in {}", self.folder.display()), found, expected));
         }
+        Ok(())
+    }
+
+    /// Loads the parts of the given hook points.
+    ///
+    /// # Errors
+    /// As [`PartialProbes::check`]; the error of a file, naming it.
+    pub fn load(&self, points: &[HookPoint]) -> Result<Vec<PartialProbe>> {
+        self.check(points)?;
         points.iter().map(|&point| self.load_one(point)).collect()
     }
 

@@ -144,7 +144,7 @@ impl ProbeSet {
     /// [`Error::Io`], [`Error::BadFile`], [`Error::MissingTensor`] or [`Error::NonFinite`], naming the
     /// file and the tensor.
     pub fn load(path: &Path) -> Result<ProbeSet> {
-        let bytes = artefact::load_bytes(path)?;
+        let bytes = artefact::load_saved(path)?;
         let expected = "probes.safetensors as `mappa probe` writes it; run it again";
         let bad = |found: &dyn std::fmt::Display| Error::bad_file(path, found, expected);
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(&e))?;

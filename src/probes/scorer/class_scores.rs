@@ -5,15 +5,15 @@ use super::settings::{Baselines, Scorer};
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::baselines::CLASS_BASELINES;
-use crate::probes::classes::Classes;
-use crate::probes::metrics::{CLASS_METRICS, PredictedClasses};
+use crate::probes::classes::{ClassPredictions, Classes};
+use crate::probes::metrics::{CLASS_METRICS, OfTwo, PredictedClasses};
 use crate::probes::readers::ClassificationTask;
 use crate::results::{SHUFFLED, ScoreRow};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2, Axis};
 use std::sync::Arc;
 
 /// Trains on the entities of the first argument and predicts the classes of those of the second.
-type Predict<'a> = dyn Fn(&[usize], &[usize]) -> Result<Vec<usize>> + 'a;
+type Predict<'a> = dyn Fn(&[usize], &[usize]) -> Result<ClassPredictions> + 'a;
 
 impl Scorer<'_> {
     /// The scores of the classifiers at a hook point. Without a baseline name, fits to shuffled classes are scored too,
@@ -63,8 +63,12 @@ impl Scorer<'_> {
     }
 
     /// Predicts the classes of the test entities fold by fold; returns them in ascending order of entities.
-    fn predict_folds(&self, classes: &Classes, predict: &Predict) -> Result<Vec<usize>> {
-        let mut predicted = vec![usize::MAX; self.dataset.entities.len()];
+    fn predict_folds(&self, classes: &Classes, predict: &Predict) -> Result<ClassPredictions> {
+        let n = self.dataset.entities.len();
+        let mut all = ClassPredictions {
+            classes: vec![usize::MAX; n],
+            scores: Array2::from_elem((n, classes.names.len()), f64::NEG_INFINITY),
+        };
         for fold in &self.split.folds {
             let mut of_train = fold.train.iter().map(|&i| classes.of[i]);
             let first = of_train.next();
@@ -72,21 +76,36 @@ impl Scorer<'_> {
                 return Err(classes.one_class(first.iter()));
             }
             let found = predict(&fold.train, &fold.test)?;
-            fold.test.iter().zip(found).for_each(|(&entity, class)| predicted[entity] = class);
+            for ((&entity, class), scores) in fold.test.iter().zip(found.classes).zip(found.scores.rows()) {
+                all.classes[entity] = class;
+                all.scores.row_mut(entity).assign(&scores);
+            }
         }
-        Ok(self.split.test().into_iter().map(|entity| predicted[entity]).collect())
+        let test = self.split.test();
+        let classes = test.iter().map(|&entity| all.classes[entity]).collect();
+        Ok(ClassPredictions { classes, scores: all.scores.select(Axis(0), &test) })
     }
 
     /// The scores of the predicted classes of all test entities.
-    fn score_classes(&self, heading: &Heading, classes: &Classes, predicted: Vec<usize>) -> Vec<ScoreRow> {
+    pub(super) fn score_classes(
+        &self,
+        heading: &Heading,
+        classes: &Classes,
+        predicted: ClassPredictions,
+    ) -> Vec<ScoreRow> {
         let test = self.split.test();
+        let of_two = classes
+            .positive()
+            .map(|positive| OfTwo { positive, decision: Arc::new(predicted.decision(positive).to_vec()) });
         let predicted = PredictedClasses {
             column: classes.column.clone(),
             n_classes: classes.names.len(),
             truth: Arc::new(classes.select(&test)),
-            predicted: Arc::new(predicted),
+            predicted: Arc::new(predicted.classes),
+            of_two,
         };
-        self.rows_of(heading, &test, CLASS_METRICS.iter().map(|metric| metric(&predicted)).collect())
+        let scores = CLASS_METRICS.iter().filter_map(|metric| metric(&predicted)).collect();
+        self.rows_of(heading, &test, scores)
     }
 }
 

@@ -7,7 +7,7 @@ use super::without_model::ScoredBaseline;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
 use crate::probes::probe::Probe;
-use crate::probes::readers::{MethodPredictions, RegressionTask};
+use crate::probes::readers::{ChosenRegressor, MethodPredictions, RegressionTask};
 use crate::probes::ridge::{Decomposition, Edge, Solution};
 use crate::probes::saved::{StoredProbe, StreamMoments};
 use crate::probes::splits::Fold;
@@ -76,7 +76,7 @@ impl Scorer<'_> {
     pub fn fit_and_score(&self, point: HookPoint, activations: ArrayView2<f32>) -> Result<ScoredProbe> {
         self.check_activations(point, activations)?;
         let mut held_out = HeldOutPredictions::new(self.dataset);
-        let mut last = None;
+        let (mut last, mut of_folds) = (None, Vec::new());
         let entities = self.split.saved_train();
         let folds = FoldDecompositions::of(activations.view(), &self.split, &entities)?;
         for fold in &self.split.folds {
@@ -88,6 +88,7 @@ impl Scorer<'_> {
             }
             let fit = FoldFit { activations: activations.view(), fold, decomposition: &decomposition };
             let solution = self.fit_fold(&fit, &sets, &mut held_out)?;
+            of_folds.extend(self.fold_score(point, fold, &solution)?);
             last = Some((decomposition, solution));
         }
         let (decomposition, solution) = match last.filter(|_| self.split.folds.len() == 1) {
@@ -99,6 +100,7 @@ impl Scorer<'_> {
             }
         };
         let mut rows = self.prediction_scores(point, &held_out)?;
+        rows.extend(of_folds);
         rows.extend(self.training_scores(point, activations, &solution, &entities)?);
         rows.extend(self.classifier_scores(point, activations, None)?);
         let predictions = match self.split.folds.len() {
@@ -178,7 +180,7 @@ impl Scorer<'_> {
         for (set, solution) in sets.iter().zip(&solutions) {
             let predicted = solution.probe.predict_rows(fit.activations.view(), &fold.test);
             held_out.put(&set.name(RIDGE), &fold.test, &predicted);
-            let task = RegressionTask {
+            let task = |option| RegressionTask {
                 decomposition,
                 activations: fit.activations.view(),
                 train: &fold.train,
@@ -187,9 +189,12 @@ impl Scorer<'_> {
                 test: &fold.test,
                 grid: &self.grid,
                 seed: self.bootstrap.seed,
+                option,
             };
-            for regressor in &self.regressors {
-                for MethodPredictions { method, values, statistics } in regressor.fit_predict(&task)? {
+            for ChosenRegressor { regressor, option } in &self.regressors {
+                for MethodPredictions { method, values, statistics } in
+                    regressor.fit_predict(&task(*option))?
+                {
                     held_out.put(&set.name(&method), &fold.test, &values);
                     // With several folds, statistics of one fold would not describe the others.
                     if set.baseline.is_none() && self.split.folds.len() == 1 {

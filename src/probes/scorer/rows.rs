@@ -6,8 +6,10 @@ use crate::datasets::numbered;
 use crate::error::Result;
 use crate::hook_point::HookPoint;
 use crate::probes::metrics::{
-    Interval, METRICS, Predicted, SamplingUnits, TargetScore, selectivity, single_counts, values,
+    Interval, METRICS, Predicted, SamplingUnits, TargetScore, circular_scores, selectivity, single_counts,
+    values,
 };
+use crate::probes::readers::Circle;
 use crate::probes::ridge::Solution;
 use crate::results::{LEAVE_ONE_OUT, MEAN, PENALTY, RIDGE, SHUFFLED, ScoreRow, TEST, TRAIN, hook_columns};
 use ndarray::{Array2, ArrayView2, Axis};
@@ -16,8 +18,8 @@ use ndarray::{Array2, ArrayView2, Axis};
 pub(super) struct Heading<'a> {
     pub method: &'a str,
     pub point: Option<HookPoint>,
-    /// `test`, `train` or `leave-one-out`.
-    pub split: &'static str,
+    /// `test`, `train`, `leave-one-out`, or that of a fold.
+    pub split: &'a str,
 }
 
 impl<'a> Heading<'a> {
@@ -28,10 +30,10 @@ impl<'a> Heading<'a> {
 }
 
 /// A score's value with the ends of its interval.
-struct Value {
-    value: f64,
-    low: f64,
-    high: f64,
+pub(super) struct Value {
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
 }
 
 impl Scorer<'_> {
@@ -96,7 +98,11 @@ impl Scorer<'_> {
     ) -> Result<Vec<ScoreRow>> {
         let truth = self.targets(entities);
         let predicted = Predicted::of(&self.dataset.kind, self.metrics, &truth, predicted);
-        Ok(self.rows_of(heading, entities, predicted.scores(&METRICS)?))
+        let mut scores = predicted.scores(&METRICS)?;
+        if let Some(Circle { target, period }) = self.circle() {
+            scores.extend(circular_scores(&predicted, target, period));
+        }
+        Ok(self.rows_of(heading, entities, scores))
     }
 
     /// The rows of the given scores with their intervals. For the split `train`, both ends are the score itself,
@@ -134,7 +140,7 @@ impl Scorer<'_> {
         }
     }
 
-    fn row(&self, heading: &Heading, metric: &str, target: &str, value: Value) -> ScoreRow {
+    pub(super) fn row(&self, heading: &Heading, metric: &str, target: &str, value: Value) -> ScoreRow {
         let (hook_point, layer) = heading.point.map(hook_columns).unwrap_or_default();
         ScoreRow {
             dataset: self.dataset.name.to_string(),

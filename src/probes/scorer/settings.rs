@@ -3,10 +3,11 @@
 use crate::datasets::Dataset;
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::limits::number_words;
 use crate::probes::baselines::{BaselineData, SparseRidge};
 use crate::probes::classes::Classes;
 use crate::probes::metrics::{Bootstrap, Metrics};
-use crate::probes::readers::{Classifier, Regressor};
+use crate::probes::readers::{ChosenRegressor, Circle, Classifier};
 use crate::probes::ridge::PenaltyGrid;
 use crate::probes::splits::GroupsApart;
 use crate::probes::splits::Split;
@@ -52,7 +53,7 @@ pub struct Scorer<'a> {
     /// The set of metrics.
     pub metrics: Metrics,
     /// The regressors in addition to the ridge probe.
-    pub regressors: Vec<&'static dyn Regressor>,
+    pub regressors: Vec<ChosenRegressor>,
     /// The classes that classifiers predict.
     pub classes: Option<Classes>,
     /// The classifiers.
@@ -100,6 +101,11 @@ impl<'a> Scorer<'a> {
         target_matrix(self.dataset, entities)
     }
 
+    /// The circle on which one of the methods predicts.
+    pub fn circle(&self) -> Option<Circle> {
+        self.regressors.iter().find_map(|chosen| chosen.circle(&self.dataset.kind))
+    }
+
     /// The given entities in a random order, which depends on the seed.
     pub(super) fn shuffled(&self, entities: &[usize]) -> Vec<usize> {
         let mut order = entities.to_vec();
@@ -138,7 +144,10 @@ pub(super) fn baseline_name(method: &str, baseline: &str) -> String {
     if method == RIDGE { baseline.to_string() } else { format!("{method}/{baseline}") }
 }
 
-/// Refuses NaN and infinite targets, and targets that are constant over the training entities.
+/// The least range of a target: squares of smaller differences are subnormal, and have few digits.
+const LEAST_RANGE: f64 = 1e-150;
+
+/// Refuses NaN and infinite targets, and targets that are constant over the training entities or nearly so.
 fn check_targets(dataset: &Dataset, split: &Split) -> Result<()> {
     let names = dataset.kind.names();
     for entity in &dataset.entities {
@@ -154,8 +163,15 @@ fn check_targets(dataset: &Dataset, split: &Split) -> Result<()> {
     for (values, target) in dataset.targets().iter().zip(names) {
         for fold in &split.folds {
             let first = fold.train.first().map_or(f64::NAN, |&i| values[i]);
-            if fold.train.iter().all(|&i| values[i] == first) {
-                let found = format!("{first} for all {} training entities", fold.train.len());
+            let train = || fold.train.iter().map(|&i| values[i]);
+            let range = train().fold(first, f64::max) - train().fold(first, f64::min);
+            if range > 0.0 && range < LEAST_RANGE {
+                let found = format!("values within {} of each other", number_words(range));
+                let expected = "a larger unit, because squares of such numbers are rounded to 0";
+                return Err(Error::invalid(format!("{target} of {}", dataset.name), found, expected));
+            }
+            if range == 0.0 {
+                let found = format!("{} for all {} training entities", number_words(first), fold.train.len());
                 let expected = "values that differ; a constant target has nothing to predict";
                 return Err(Error::invalid(format!("{target} of {}", dataset.name), found, expected));
             }

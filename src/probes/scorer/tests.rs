@@ -252,11 +252,12 @@ fn other_methods_and_classes_are_scored_with_their_own_baselines() {
     let activations = planted(&dataset);
     let mut scorer = scorer(&dataset);
     scorer.bootstrap.n_resamples = 20;
-    scorer.regressors = crate::probes::REGRESSORS.to_vec();
+    let suits = |regressor: &&dyn crate::probes::Regressor| regressor.check(&dataset.kind, None).is_ok();
+    scorer.regressors = crate::probes::REGRESSORS.into_iter().filter(suits).map(Into::into).collect();
     scorer.classifiers = crate::probes::CLASSIFIERS.to_vec();
     scorer.classes = Some(crate::probes::Classes::of(&dataset, "country").unwrap());
     let rows = scorer.fit_and_score(POINT, activations.view()).unwrap().rows;
-    for method in ["ols", "pca-12", "elastic-net", "mlp", "sphere", "rank"] {
+    for method in ["ols", "pca-12", "elastic-net", "mlp", "sphere", "rank", "circle", "k-sparse-8"] {
         let shuffled = format!("{method}/shuffled");
         // The planted targets are linear in degrees, so they are curved in space, and `sphere` predicts them less well.
         let least = if method == "sphere" { 0.3 } else { 0.9 };
@@ -275,11 +276,22 @@ fn other_methods_and_classes_are_scored_with_their_own_baselines() {
         let shuffled = format!("{method}/shuffled");
         assert!(row(&rows, [&shuffled, "test", "balanced_accuracy", "country"]).value < 0.75, "{method}");
     }
+    // Two classes, east and west; both planted.
+    for (method, metric, least) in [
+        ("logistic", "auroc", 0.99),
+        ("mean-difference", "auroc", 0.97),
+        ("logistic", "average_precision", 0.99),
+    ] {
+        let own = row(&rows, [method, "test", metric, "country"]);
+        assert!(own.value > least && own.low <= own.value && own.value <= own.high, "{own:?}");
+    }
     let chance = noise([300, 12], 8).mapv(|v| v as f32);
     let rows = scorer.other_model("shuffled-weights", POINT, chance.view()).unwrap().rows;
     assert!(row(&rows, ["shuffled-weights", "test", "r2", "mean"]).value < 0.1);
     assert!(row(&rows, ["ols/shuffled-weights", "test", "r2", "mean"]).value < 0.1);
     assert!(row(&rows, ["logistic/shuffled-weights", "test", "accuracy", "country"]).value < 0.75);
+    let auroc = row(&rows, ["logistic/shuffled-weights", "test", "auroc", "country"]);
+    assert!((auroc.value - 0.5).abs() < 0.2 && auroc.low < 0.5 && auroc.high > 0.5, "{auroc:?}");
     scorer.baselines = Baselines::Omitted;
     let rows = scorer.fit_and_score(POINT, activations.view()).unwrap().rows;
     assert!(rows.iter().all(|row| !row.method.contains("shuffled") && row.metric != "selectivity"));

@@ -83,6 +83,11 @@ impl SplitPlan {
         }
     }
 
+    /// True if each entity is a test entity of one of several folds.
+    pub fn has_folds(&self) -> bool {
+        matches!(self, SplitPlan::Groups { .. } | SplitPlan::Blocks { .. })
+    }
+
     /// Distributes whole groups over folds: largest group first, each into the fold that is smallest so far.
     fn by_groups(&self, dataset: &Dataset, labels: &[String], n_folds: usize) -> Result<Split> {
         let (of, names) = numbered(labels);

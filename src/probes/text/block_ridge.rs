@@ -10,8 +10,8 @@ use crate::probes::ridge::{Decomposition, PenaltyGrid};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use std::borrow::Cow;
 
-/// Columns of predictions are scaled so that a standard deviation of the target becomes this number: their coefficients
-/// are near 1, so they need a smaller penalty than other columns.
+/// The predictions of another fit are divided by the standard deviation of their target and multiplied by this number.
+/// A larger number means a weaker penalty: good predictions need coefficients near 1, which it must not shrink.
 const OF_PREDICTIONS: f64 = 3.0;
 /// Maximum number of training entities in the search for a ratio of penalties; more hardly change the best ratio.
 const SEARCH_ROWS: usize = 8192;
@@ -34,6 +34,8 @@ pub(super) struct BlockTask<'a> {
 pub(in crate::probes) struct BlockFit {
     /// The prediction for each entity, `[n_entities, n_targets]`.
     pub predictions: Array2<f64>,
+    /// The prediction for each training entity by a fit without it, `[n_train, n_targets]`.
+    pub leave_one_out: Array2<f64>,
     /// The weight of the first of two blocks, relative to the second.
     pub weight: f64,
 }
@@ -53,6 +55,7 @@ struct Trial {
     /// The penalty of all columns.
     penalty: f64,
     probe: Probe,
+    leave_one_out: Array2<f64>,
 }
 
 impl BlockTask<'_> {
@@ -69,8 +72,8 @@ impl BlockTask<'_> {
             other => return Err(Error::Internal(format!("{} blocks of columns", other.len()))),
         };
         let columns = all.columns(weight)?;
-        let predictions = all.fit(&columns)?.probe.predict_all(columns.view());
-        Ok(BlockFit { predictions, weight })
+        let Trial { probe, leave_one_out, .. } = all.fit(&columns)?;
+        Ok(BlockFit { predictions: probe.predict_all(columns.view()), leave_one_out, weight })
     }
 
     fn scaled(&self) -> Scaled<'_> {
@@ -118,7 +121,8 @@ impl Scaled<'_> {
         let decomposition = Decomposition::of_rows(columns.view(), &self.train)?;
         let solution = decomposition.solve(&self.targets, &PenaltyGrid::default())?;
         let error = solution.trials.iter().map(|trial| trial.error).fold(f64::INFINITY, f64::min);
-        Ok(Trial { error, penalty: solution.probe.penalty, probe: solution.probe })
+        let (probe, leave_one_out) = (solution.probe, solution.leave_one_out);
+        Ok(Trial { error, penalty: probe.penalty, probe, leave_one_out })
     }
 
     /// The weight of the first block with the least leave-one-out error.

@@ -6,8 +6,7 @@ use super::kind::TextKind;
 use crate::error::Result;
 use crate::probes::baselines::{BaselineData, SparseRows};
 use crate::probes::splits::Fold;
-use crate::probes::targets::target_matrix;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
 
 /// The text columns of all entities, for one fold.
 #[derive(Debug, Clone)]
@@ -29,7 +28,7 @@ pub(in crate::probes) struct With<'a> {
 }
 
 impl TextBlocks {
-    /// Computes the columns of a fold; `features` are those of all names.
+    /// Computes the columns of a fold; `features` are those of all names, `targets` those of the training entities.
     ///
     /// # Errors
     /// Those of the names-only fit.
@@ -37,9 +36,10 @@ impl TextBlocks {
         data: &BaselineData,
         features: &SparseRows,
         fold: &Fold,
+        targets: Array2<f64>,
     ) -> Result<TextBlocks> {
-        let names = cross_fitted(data, features, &fold.train)?;
-        Ok(TextBlocks { names, targets: target_matrix(data.dataset, &fold.train) })
+        let names = cross_fitted(data, features, &fold.train, &targets)?;
+        Ok(TextBlocks { names, targets })
     }
 
     /// Fits a text baseline, or the text and the activations together if there are `activations`; `None` if the
@@ -61,7 +61,8 @@ impl TextBlocks {
         }
         if kind == TextKind::Names && with.activations.is_none() {
             let predictions = &self.names + &mean(&self.targets);
-            return Ok(Some(BlockFit { predictions, weight: 1.0 }));
+            let leave_one_out = predictions.select(Axis(0), &fold.train);
+            return Ok(Some(BlockFit { predictions, leave_one_out, weight: 1.0 }));
         }
         let task = BlockTask {
             predictions: kind.has_names().then_some(self.names.view()),

@@ -42,8 +42,9 @@ pub(super) fn check_widths(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Python's `+`, from the left. A sum of two lists counts steps for all their items, since a list that is added to
-/// itself doubles: minijinja first stores such a sum as a list of lists, without steps, and makes all items later.
+/// Python's `+`, evaluated from left to right. A sum of two lists counts steps for all their items, because a list that
+/// is added to itself doubles: minijinja first stores such a sum as a list of lists, without steps, and makes all items
+/// later.
 pub(super) fn sum(state: &mut State, terms: Rest<Value>) -> Result<Value, Error> {
     let mut terms = terms.0.into_iter();
     let first = terms.next().ok_or_else(|| Error::from(ErrorKind::MissingArgument))?;
@@ -66,7 +67,7 @@ fn plus(state: &State, left: Value, right: Value) -> Result<Value, Error> {
     computed(state, "left + right", [left, right])
 }
 
-/// The value of an expression with the operands `left` and `right`. Its error is made anew, so that it names the line
+/// The value of an expression with the operands `left` and `right`. Its error is made again, so that it names the line
 /// of the template instead of the line of the expression.
 fn computed(state: &State, expression: &str, [left, right]: [Value; 2]) -> Result<Value, Error> {
     let value = state.env().compile_expression(expression).and_then(|e| e.eval(context! { left, right }));

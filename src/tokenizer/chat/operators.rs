@@ -57,7 +57,7 @@ impl<'a> Rewriter<'a> {
         })
     }
 
-    /// Texts joined by `~`, with `+` and `-` between them, from the left.
+    /// A sum: terms with `+` and `-` between them, evaluated from left to right; a term may contain `~`.
     fn sums(&mut self) -> String {
         let mut out = self.joined();
         loop {
@@ -93,7 +93,7 @@ impl<'a> Rewriter<'a> {
         out
     }
 
-    /// Operands joined by `*`, `/`, `//` and `%`, from the left.
+    /// A product: operands with `*`, `/`, `//` and `%` between them, evaluated from left to right.
     fn products(&mut self) -> String {
         let mut out = self.power();
         loop {

@@ -154,7 +154,7 @@ impl ChatTemplate {
             template.render(given).map_err(|e| jinja::sentence(&e))
         })??;
         match text.len() > said.saturating_mul(2) + MOST_ADDED {
-            true => Err(format!("it makes {} bytes of a text of {said}", text.len())),
+            true => Err(format!("it turns {said} bytes of messages into {} bytes", text.len())),
             false => Ok(text),
         }
     }

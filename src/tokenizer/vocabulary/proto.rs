@@ -22,7 +22,7 @@ pub(super) struct Proto {
 pub(super) struct Piece {
     pub text: String,
     pub score: f32,
-    /// The type in the file: 3 is a control piece, without text; 4 is user-defined.
+    /// The type in the file: 3 is a control piece such as `<s>`, which no text contains; 4 is user-defined.
     pub class: u64,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct Recipe {
 pub(super) enum PostProcessor {
     /// As the settings `add_bos_token` and `add_eos_token` require.
     AsAsked,
-    /// As `AsAsked`; but if neither is set, nothing is added, and offsets include a leading space.
+    /// As `AsAsked`; but if both settings are missing, no token is added, and offsets include a leading space.
     Untrimmed,
     /// RoBERTa's tokens before and after a text.
     Roberta,

@@ -87,7 +87,7 @@ impl SentencePieceModel<'_> {
                 after(0).chain(self.sentinels().into_iter().rev().map(|token| (token, 0.0))).collect()
             }
             Class::XlmRoberta => first.chain(after(3)).chain([named("mask_token")]).collect(),
-            // The released weights have the ids of fairseq.
+            // XGLM's released weights use the token ids of fairseq.
             Class::Xglm if !self.is_plain => {
                 first.chain(after(3)).chain(made_up().map(|token| (token, 0.0))).collect()
             }
@@ -108,7 +108,7 @@ impl SentencePieceModel<'_> {
         };
         let merges = pieces.iter().flat_map(splits).collect();
         let renamed = |text: &str, id: u32| match self.settings.added(id) {
-            // The model reserves the id, and an added token uses it.
+            // The model's piece with this id is a placeholder, which an added token replaces.
             Some(token) if self.class == Class::Backend && !ids.contains_key(token) => token.to_string(),
             _ => text.to_string(),
         };
