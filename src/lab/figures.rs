@@ -8,14 +8,11 @@ use crate::artefact::{self, Card, FolderName};
 use crate::datasets::BUNDLED;
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
-use crate::hook_point::HookPoint;
 use crate::probes::{StrataFinding, best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    ACCURACY, ALL, CENTROID, INTERCHANGE_FILE, InterchangeRow, K_SPARSE, LENS_SCORES_FILE, LensScoreRow,
-    MEAN, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
-    SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow, StratumRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS,
-    load_rows, load_unchanged_rows,
+    ALL, INTERCHANGE_FILE, InterchangeRow, LENS_SCORES_FILE, LensScoreRow, MEAN, NeuronRow, RIDGE,
+    SCORES_FILE, ScoreRow, StratumRow, SweepRow, load_rows, load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
