@@ -1,5 +1,8 @@
 //! Figures as files, each as SVG and PNG, drawn from saved or computed rows.
 
+use super::captions::{
+    Named, captioned_classes, captioned_neurons, captioned_predictions, captioned_sparse, captioned_strata,
+};
 use super::folders::Lab;
 use super::picture::{is_signed, signed};
 use super::placed::check_place;
@@ -7,14 +10,12 @@ use crate::artefact::{self, Card, FolderName};
 use crate::datasets::BUNDLED;
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
-use crate::hook_point::HookPoint;
-use crate::probes::{StrataFinding, best_point, test_r2};
+use crate::probes::{best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    ACCURACY, ALL, CENTROID, INTERCHANGE_FILE, InterchangeRow, K_SPARSE, LENS_SCORES_FILE, LensScoreRow,
-    MEAN, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
-    SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow, StratumRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS,
-    load_rows, load_unchanged_rows,
+    INTERCHANGE_FILE, InterchangeRow, LENS_SCORES_FILE, LensScoreRow, NeuronRow, PREDICTIONS_FILE,
+    PredictionRow, RIDGE, SCORES_FILE, STRATA_FILE, ScoreRow, StratumRow, SweepRow, UNITS_FILE, load_rows,
+    load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -221,9 +222,10 @@ fn draw_wanted(
         |figure: &FigureKind| matches!(figure.subject, Subject::Dataset { .. }) && wanted(figure);
     let mut files = Vec::new();
     for one in datasets {
-        let (predictions, neurons) =
-            (captioned_predictions(model, one)?, captioned_neurons(model, &one.dataset, &one.neurons));
-        let (classes, sparse) = (captioned_classes(model, one), captioned_sparse(model, one)?);
+        let of = Named { model, dataset: &one.dataset };
+        let predictions = captioned_predictions(of, &one.scores, &one.predictions)?;
+        let neurons = captioned_neurons(of, &one.neurons);
+        let (classes, sparse) = (captioned_classes(of, &one.scores), captioned_sparse(of, &one.scores)?);
         let strata = captioned_strata(&one.strata);
         let rows = SavedRows { predictions, classes, sparse, neurons, strata, ..SavedRows::default() };
         files.extend(canvas.draw(of_dataset, &rows, &one.dataset)?);
@@ -232,69 +234,6 @@ fn draw_wanted(
     let of_datasets = |figure: &FigureKind| figure.subject == Subject::Datasets && wanted(figure);
     files.extend(canvas.draw(of_datasets, &SavedRows { scores, ..SavedRows::default() }, "")?);
     Ok(files)
-}
-
-fn captioned_predictions(model: &str, drawn: &Drawn) -> Result<Captioned<PredictionRow>> {
-    let Drawn { dataset, scores, predictions, .. } = drawn;
-    let point = best_point(scores)?;
-    let r2 = test_r2(scores, RIDGE, Some(point));
-    let interval = |r: &ScoreRow| format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high);
-    Ok(Captioned {
-        rows: predictions.clone(),
-        title: format!("{dataset}, {model}, {point}"),
-        subtitle: r2.map_or(String::new(), interval),
-        baselines: baselines(scores, point),
-    })
-}
-
-/// The scores of a dataset's classes.
-fn captioned_classes(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Captioned<ScoreRow> {
-    let Some(column) = scores.iter().find(|row| row.metric == ACCURACY).map(|row| &row.target) else {
-        return Captioned::default();
-    };
-    Captioned {
-        rows: scores.iter().filter(|row| row.target == *column).cloned().collect(),
-        title: format!("{dataset}, {model}"),
-        subtitle: format!("classes of the column {column}"),
-        baselines: String::new(),
-    }
-}
-
-/// The scores of a dataset's probes of few dimensions at the best layer, if there are any.
-fn captioned_sparse(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Result<Captioned<ScoreRow>> {
-    let is_sparse = |row: &ScoreRow| row.method.starts_with(K_SPARSE);
-    if !scores.iter().any(is_sparse) {
-        return Ok(Captioned::default());
-    }
-    let point = best_point(scores)?.to_string();
-    let is_drawn = |row: &&ScoreRow| row.hook_point.is_empty() || row.hook_point == point;
-    Ok(Captioned {
-        rows: scores.iter().filter(is_drawn).cloned().collect(),
-        title: format!("{dataset}, {model}, {point}"),
-        subtitle: "ridge probes of the best k dimensions, chosen on training rows".into(),
-        baselines: String::new(),
-    })
-}
-
-fn captioned_neurons(model: &str, dataset: &str, rows: &[NeuronRow]) -> Captioned<NeuronRow> {
-    Captioned {
-        rows: rows.to_vec(),
-        title: format!("{}, {model}: MLP units", dataset.replace('_', " ")),
-        subtitle: "rank correlation with the target, training entities".into(),
-        baselines: String::new(),
-    }
-}
-
-/// The strata over the strongest text, of the mean over the targets.
-fn captioned_strata(rows: &[StratumRow]) -> Captioned<StratumRow> {
-    let text = StrataFinding::strongest_text(rows).unwrap_or_default();
-    let rows: Vec<StratumRow> =
-        rows.iter().filter(|row| row.text == text && row.target == MEAN).cloned().collect();
-    let Some(whole) = rows.iter().find(|row| row.by == ALL) else { return Captioned::default() };
-    let StratumRow { dataset, model, hook_point, surplus, surplus_low, surplus_high, .. } = whole;
-    let title = format!("{}, {model}, {hook_point}: where the surplus lies", dataset.replace('_', " "));
-    let subtitle = format!("surplus over `{text}` {surplus:.3} (95 % {surplus_low:.3} to {surplus_high:.3})");
-    Captioned { rows, title, subtitle: subtitle.replace('-', "−"), baselines: String::new() }
 }
 
 /// Draws the figure of the strata of a dataset's test entities; returns the paths of the files.
@@ -316,7 +255,8 @@ pub fn draw_neurons(
     rows: &[NeuronRow],
     canvas: &mut Canvas,
 ) -> Result<Vec<PathBuf>> {
-    let rows = SavedRows { neurons: captioned_neurons(model, dataset, rows), ..SavedRows::default() };
+    let rows =
+        SavedRows { neurons: captioned_neurons(Named { model, dataset }, rows), ..SavedRows::default() };
     canvas.draw(|figure| matches!(figure.subject, Subject::Dataset { .. }), &rows, dataset)
 }
 
@@ -435,25 +375,6 @@ pub struct SavedNames {
     pub causes: Vec<PathBuf>,
     /// The names of the figures; if empty, all figures whose required rows exist.
     pub figures: Vec<String>,
-}
-
-/// The R² of each baseline at a hook point, as text; empty if no baseline was scored.
-pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
-    let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
-    let all = [
-        ("names only", NAMES_ONLY, None),
-        ("word vectors", WORD_VECTORS, None),
-        ("untrained", UNTRAINED, Some(point)),
-        ("shuffled weights", SHUFFLED_WEIGHTS, Some(point)),
-        ("embed", RIDGE, embed),
-        ("shuffled labels", SHUFFLED, Some(point)),
-        ("oracle: the group's mean", CENTROID, None),
-    ];
-    let words = all.into_iter().filter_map(|(name, method, point)| {
-        let score = test_r2(scores, method, point)?;
-        Some(format!("{name} {:.2}", score.value).replace('-', "−"))
-    });
-    words.collect::<Vec<String>>().join(", ")
 }
 
 /// Draws the figures of a lens from its scores; returns the paths of the files.

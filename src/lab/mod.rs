@@ -13,10 +13,11 @@
 //! - `lenses`: the next token that the model would predict from an earlier layer
 //! - `word_vectors`: word vectors learned from texts; `training_text` finds the text of a trained model
 //! - `experiment`, `run`: all stages, from one file
-//! - `figures`: figures as files; `picture`: the signature of a PNG; `placed`: exchanged folders
+//! - `figures`: figures as files; `captions`: their titles and subtitles; `picture`: the signature of a PNG; `placed`: exchanged folders
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
 //!   `written`: parses values in the format of flags
 
+mod captions;
 mod causes;
 mod comparison;
 mod datasets;
