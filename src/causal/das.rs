@@ -120,7 +120,7 @@ impl Das {
     }
 }
 
-/// What is searched for.
+/// The goal of a search.
 #[derive(Clone, Copy)]
 pub struct Search<'a> {
     /// The settings.

@@ -139,6 +139,6 @@ impl PairBatch {
 /// A change of the stream after a block.
 pub(super) struct LayerChange<'a> {
     pub(super) layer: usize,
-    /// What is added to the stream at each pair's changed token, `[n_pairs, d_model]`.
+    /// The change at each pair's changed token, added to the stream, `[n_pairs, d_model]`.
     pub(super) delta: &'a Tensor,
 }

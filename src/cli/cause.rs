@@ -1,4 +1,4 @@
-//! `mappa cause`: which part of the stream at an entity is used for the model's answer.
+//! `mappa cause`: tests the use of parts of the stream at an entity for the answer of the model.
 
 use super::model_flags::ModelFlags;
 use super::observer::TerminalObserver;

@@ -7,8 +7,8 @@ use mappa::artefact::FolderName;
 use mappa::datasets::{Prompt, name_of};
 use mappa::figures::FIGURES;
 use mappa::lab::{
-    Lab, SavedNames, draw_saved, name_in_lab, probed_datasets, saved_causes, saved_lenses, saved_sweeps,
-    scored_datasets,
+    Lab, SavedNames, draw_saved, draw_saved_causes, name_in_lab, probed_datasets, saved_causes, saved_lenses,
+    saved_sweeps, scored_datasets,
 };
 use mappa::model::BUNDLED_MODEL;
 use mappa::results::SCORES_FILE;
@@ -58,8 +58,11 @@ impl Figure {
             ));
         }
         let (model, figures) = (model.clone(), self.figures.clone());
-        let names = SavedNames { model, results: folder, datasets: names, sweeps, lenses, causes, figures };
-        let files = draw_saved(lab, &names, &mut TerminalObserver::default())?;
+        let names = SavedNames { model, results: folder, datasets: names, sweeps, lenses, figures };
+        let mut files = draw_saved(lab, &names, &mut TerminalObserver::default())?;
+        if self.figures.is_empty() || self.figures.iter().any(|name| name == "used_by_layer") {
+            files.extend(draw_saved_causes(&causes, &mut TerminalObserver::default())?);
+        }
         if files.is_empty() {
             let expected = "rows of `mappa probe`, `mappa neurons`, `mappa cause`, `mappa steer sweep` or `mappa lens fit`";
             return Err(Error::invalid("figures", "no saved rows for them", expected));

@@ -11,10 +11,9 @@ use crate::hook_point::HookPoint;
 use crate::probes::{StrataFinding, best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    ACCURACY, ALL, CENTROID, INTERCHANGE_FILE, InterchangeRow, K_SPARSE, LENS_SCORES_FILE, LensScoreRow,
-    MEAN, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED,
-    SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow, StratumRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS,
-    load_rows, load_unchanged_rows,
+    ACCURACY, ALL, CENTROID, K_SPARSE, LENS_SCORES_FILE, LensScoreRow, MEAN, NAMES_ONLY, NeuronRow,
+    PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow,
+    StratumRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS, load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -81,7 +80,7 @@ impl<'a> Canvas<'a> {
     ///
     /// # Errors
     /// Those of drawing and saving.
-    fn draw(
+    pub(super) fn draw(
         &mut self,
         wanted: impl Fn(&FigureKind) -> bool,
         rows: &SavedRows,
@@ -356,27 +355,7 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
         let wanted = |figure: &FigureKind| is_of_lenses(figure) && wanted(figure);
         files.extend(Canvas::new(folder, observer).draw(wanted, &rows, "")?);
     }
-    for folder in &names.causes {
-        let is_of_causes = |figure: &FigureKind| figure.subject == Subject::Cause;
-        if FIGURES.iter().any(|figure| wanted(figure) && is_of_causes(figure)) {
-            let rows = load_unchanged_rows::<InterchangeRow>(&folder.join(INTERCHANGE_FILE))?;
-            let card = Card::load(&folder.join("card.json"))?.unwrap_or_default();
-            let scores = card.notes.get("probes").map(|probes| Path::new(probes).join(SCORES_FILE));
-            let scores = scores.filter(|file| file.is_file()).map(|file| load_rows(&file)).transpose()?;
-            let canvas = &mut Canvas::new(folder.clone(), observer);
-            files.extend(draw_cause(&rows, &scores.unwrap_or_default(), canvas)?);
-        }
-    }
     Ok(files)
-}
-
-/// The folders of a model's causal tests, by name.
-pub fn saved_causes(lab: &Lab, model: &FolderName) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> =
-        subfolders(&lab.causes(model)).flat_map(|dataset| subfolders(&dataset).collect::<Vec<_>>()).collect();
-    folders.retain(|folder| folder.join(INTERCHANGE_FILE).is_file());
-    folders.sort();
-    folders
 }
 
 /// The folders of a model's sweeps, by name.
@@ -431,8 +410,6 @@ pub struct SavedNames {
     pub sweeps: Vec<PathBuf>,
     /// The folders of lenses.
     pub lenses: Vec<PathBuf>,
-    /// The folders of causal tests.
-    pub causes: Vec<PathBuf>,
     /// The names of the figures; if empty, all figures whose required rows exist.
     pub figures: Vec<String>,
 }
@@ -471,25 +448,6 @@ pub fn draw_lens(rows: &[LensScoreRow], canvas: &mut Canvas) -> Result<Vec<PathB
 /// Those of drawing and saving.
 pub fn draw_sweep(rows: &[SweepRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>> {
     canvas.draw(|figure| figure.subject == Subject::Sweep, &sweep_rows(rows), "")
-}
-
-/// Draws the figure of a causal test from its exchanges and its probes' scores; returns the paths of the files.
-///
-/// # Errors
-/// Those of drawing and saving.
-pub fn draw_cause(rows: &[InterchangeRow], scores: &[ScoreRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>> {
-    let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    let causes = Captioned {
-        rows: rows.to_vec(),
-        title: format!("{}, {}", first.dataset.replace('_', " "), first.model),
-        subtitle: format!(
-            "{} test pairs in {} groups without a common entity; bands: 95 % intervals",
-            first.n_pairs, first.n_groups
-        ),
-        baselines: String::new(),
-    };
-    let rows = SavedRows { causes, scores: scores.to_vec(), ..SavedRows::default() };
-    canvas.draw(|figure| figure.subject == Subject::Cause, &rows, "")
 }
 
 /// Returns true if a figure of a sweep shows the direction of a row.

@@ -48,7 +48,10 @@ mod vectors;
 mod word_vectors;
 mod written;
 
-pub use causes::{AnswerChoice, CauseReport, CauseSettings, OwnAnswers, Threshold, Use, UseVerdict, cause};
+pub use causes::{
+    AnswerChoice, CauseReport, CauseSettings, OwnAnswers, Threshold, Use, UseVerdict, cause,
+    draw_saved_causes, saved_causes,
+};
 pub use comparison::{Comparison, compare_probes};
 pub use datasets::{DatasetSource, Pulled, find as find_dataset, pull as pull_dataset};
 pub use dictionaries::{
@@ -59,8 +62,8 @@ pub use dictionaries::{
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_cause, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata,
-    draw_sweep, probed_datasets, saved_beside, saved_causes, saved_lenses, saved_sweeps, scored_datasets,
+    Canvas, Drawn, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep,
+    probed_datasets, saved_beside, saved_lenses, saved_sweeps, scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};

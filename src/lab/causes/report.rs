@@ -1,9 +1,10 @@
 //! A causal test with all its rows, for printing and drawing.
 
-use super::super::figures::{Canvas, draw_cause};
+use super::super::figures::Canvas;
 use super::super::folders::Lab;
 use super::super::prompted::Prompted;
 use super::super::saved_probes::ProbeFinder;
+use super::drawing::draw_cause;
 use super::job::{CauseJob, CauseRows, OwnAnswers, Prepared};
 use super::settings::CauseSettings;
 use super::verdict::UseVerdict;

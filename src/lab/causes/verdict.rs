@@ -1,7 +1,9 @@
 //! The verdict of a causal test, by a written rule.
 
 use super::job::OwnAnswers;
-use crate::results::{DAS, DAS_ARBITRARY, DAS_ELSEWHERE, InterchangeRow, NOTHING, PATTERN, PROBE, RANDOM};
+use crate::results::{
+    DAS, DAS_ARBITRARY, DAS_ELSEWHERE, InterchangeRow, NOTHING, PATTERN, PROBE, RANDOM, STREAM,
+};
 use std::fmt;
 
 /// The verdict about the use of the searched subspace.
@@ -26,6 +28,8 @@ pub struct UseVerdict {
     pub of_das: InterchangeRow,
     /// The row of the probe's subspace, or that of its pattern if more answers follow it.
     pub of_probe: InterchangeRow,
+    /// The share after an exchange of the whole stream, for comparison.
+    pub whole: f64,
     /// The highest share of a control.
     pub control: f64,
     /// The model's own answers.
@@ -70,6 +74,7 @@ impl UseVerdict {
             probe: answers && of_probe.low > floor,
             of_das: of_das.clone(),
             of_probe: of_probe.clone(),
+            whole: at(STREAM).first().map_or(f64::NAN, |row| row.accuracy),
             control: control.fold(0.0, f64::max),
             own,
         })
@@ -83,7 +88,7 @@ fn share(row: &InterchangeRow) -> String {
 
 impl fmt::Display for UseVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let UseVerdict { das, probe, of_das, of_probe, control, own } = self;
+        let UseVerdict { das, probe, of_das, of_probe, whole, control, own } = self;
         let chance = 100.0 * of_das.chance;
         if *das == Use::NoAnswers {
             return write!(
@@ -97,10 +102,11 @@ impl fmt::Display for UseVerdict {
         write!(
             f,
             "{verdict}: at layer {}, exchanging {} dimensions found by gradient gives the source's answer in {} of \
-             pairs, the highest control {:.0} %; ",
+             pairs, the whole stream {:.0} %, the highest control {:.0} %; ",
             of_das.layer,
             of_das.rank,
             share(of_das),
+            100.0 * whole,
             100.0 * control
         )?;
         let which = if of_probe.exchanged == PROBE { "subspace" } else { "pattern" };
@@ -142,6 +148,7 @@ mod tests {
             let all = [
                 (NOTHING, 0.05),
                 (RANDOM, 0.1),
+                (STREAM, 0.95),
                 (DAS, das),
                 (PROBE, probe),
                 (PATTERN, 0.05),
