@@ -95,7 +95,7 @@ pub(super) fn scene(rows: &[LensScoreRow]) -> Result<Scene> {
         let level = if i == 0 { own } else { 0.0 };
         scene.line(&[panel.at((panel.x.low, level)), panel.at((panel.x.high, level))], MODEL);
         for (curve, stroke) in curves.iter().zip(STROKES.iter().cycle()) {
-            draw(&mut scene, curve, &panel, (i == 0, *stroke).into());
+            draw(&mut scene, curve, &panel, Look { is_loss: i == 0, stroke: *stroke });
         }
     }
     Ok(scene)
@@ -116,12 +116,6 @@ fn range(curves: &[Curve], level: f64, values: fn(&LensScoreRow) -> [f64; 3]) ->
 struct Look {
     is_loss: bool,
     stroke: Stroke,
-}
-
-impl From<(bool, Stroke)> for Look {
-    fn from((is_loss, stroke): (bool, Stroke)) -> Look {
-        Look { is_loss, stroke }
-    }
 }
 
 fn draw(scene: &mut Scene, curve: &Curve, panel: &Panel, look: Look) {

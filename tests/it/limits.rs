@@ -388,6 +388,11 @@ fn texts_and_tables_of_absurd_shape_are_refused_in_little_memory() {
     import("wide.csv", &["wide.csv", "2000002 columns", "at most 100000"]);
     import("ragged.csv", &["ragged.csv"]);
     import("fields.jsonl", &["fields.jsonl", "16000 rows with 16002 different fields"]);
+    std::fs::copy(root("tests/fixtures/import/equal_rows.parquet"), lab.path().join("equal.parquet"))
+        .unwrap();
+    for args in [&["datasets", "import", "equal.parquet"][..], &["extract", "--dataset", "equal.parquet"]] {
+        refused(lab.path(), 800, args, &["memory for the table's cells", "smaller file"]);
+    }
     let show = ["extract", "--dataset", "name.csv", "--show-texts", "1"];
     ends_well(lab.path(), 2000, &show);
     let train = ["features", "train", "--hook-point", "blocks.2.hook_resid_post", "--texts"];

@@ -109,7 +109,6 @@ const ARROWS: &[Arrows] = &[
             "faer",
             "linfa",
             "linfa_linear",
-            "linfa_logistic",
             "ndarray",
             "pulp",
             "rand",

@@ -4,6 +4,7 @@ use super::settings::Scorer;
 use super::surplus::{LEAST_UNITS, TextScores, WithText};
 use crate::error::{Error, Result};
 use crate::hook_point::HookPoint;
+use crate::limits::{check_memory, product};
 use crate::probes::metrics::{Interval, SamplingUnits, single_counts};
 use crate::probes::strata::{Measures, Strata, StratumSums};
 use crate::results::{ALL, MEAN, StratumRow, hook_columns};
@@ -30,7 +31,8 @@ impl Scorer<'_> {
     /// `activations` is `[n_entities, d_model]`, in dataset order.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if strata do not have one entry per test entity; those of the fits.
+    /// [`Error::Invalid`] if strata do not have one entry per test entity, or the resamples may not fit into the free
+    /// memory; those of the fits.
     pub fn strata_scores(
         &self,
         text: &TextScores,
@@ -47,17 +49,20 @@ impl Scorer<'_> {
         let mut rows = Vec::new();
         for with_text in &self.with_text(text, activations)? {
             for strata in [&whole].into_iter().chain(strata) {
-                rows.extend(self.part_rows(&Part { point, with_text, strata }));
+                rows.extend(self.part_rows(&Part { point, with_text, strata })?);
             }
         }
         Ok(rows)
     }
 
     /// The rows of the strata of one property.
-    fn part_rows(&self, part: &Part) -> Vec<StratumRow> {
+    fn part_rows(&self, part: &Part) -> Result<Vec<StratumRow>> {
         let (test, strata, text) = (self.split.test(), part.strata, part.with_text);
         let sums = StratumSums::new(strata, &self.targets(&test), [&text.alone, &text.both]);
         let units = self.units(&test);
+        let n_values = strata.strata.len() * sums.n_columns() * Measures::LEN;
+        let bytes = product([self.bootstrap.n_resamples, n_values, size_of::<f64>()]);
+        check_memory(&format!("the resamples of strata by {}", strata.by), bytes, "fewer --resamples")?;
         let flat = |measures: Vec<Vec<Measures>>| -> Vec<f64> {
             measures.into_iter().flatten().flat_map(Measures::values).collect()
         };
@@ -84,7 +89,7 @@ impl Scorer<'_> {
                 rows.push(self.stratum_row(part, &stratum, target, Scored { measures, intervals }));
             }
         }
-        rows
+        Ok(rows)
     }
 
     fn stratum_row(&self, part: &Part, stratum: &Numbered, target: &str, scored: Scored) -> StratumRow {
