@@ -14,7 +14,7 @@ mod interchange;
 mod pair_batch;
 mod pairs;
 #[cfg(test)]
-mod planted;
+mod planted_tests;
 mod projection;
 mod question;
 mod streams;

@@ -13,8 +13,8 @@
 //! - `lenses`: the next token that the model would predict from an earlier layer
 //! - `word_vectors`: word vectors learned from texts; `training_text` finds the text of a trained model
 //! - `experiment`, `run`: all stages, from one file
-//! - `figures`: figures as files; `drawn`: the rows of a dataset's figures; `picture`: the signature of a PNG;
-//!   `placed`: exchanged folders
+//! - `figures`: figures as files; `drawn`: the rows of a dataset's figures; `saved_results`: names and folders of results;
+//!   `picture`: the signature of a PNG; `placed`: exchanged folders
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
 //!   `written`: parses values in the format of flags
 
@@ -40,6 +40,7 @@ mod prompted;
 mod prompting;
 mod run;
 mod saved_probes;
+mod saved_results;
 mod steering;
 mod strata;
 pub mod suggest;
@@ -65,8 +66,8 @@ pub use drawn::Drawn;
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep,
-    probed_datasets, saved_beside, saved_lenses, saved_sweeps, scored_datasets,
+    Canvas, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep, saved_beside,
+    scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
@@ -82,6 +83,7 @@ pub use prompted::Prompted;
 pub use prompting::{Prompting, load_prompts};
 pub use run::{Labelled, Report};
 pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
+pub use saved_results::{SavedNames, probed_datasets, saved_lenses, saved_sweeps};
 
 pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};
 pub use strata::{StrataReport, StrataSettings, strata};

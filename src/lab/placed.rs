@@ -5,8 +5,9 @@ use crate::artefact::Card;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// The folders of a lab whose paths continue with a model's name; those of `probes` continue with a dataset's.
-const KINDS: [(&str, &[&str]); 2] = [("probes", &["model", "dataset"]), ("steering", &["model"])];
+/// The folders of a lab whose paths continue with a model's name; those of `probes` and `causal` continue with a dataset's.
+const KINDS: [(&str, &[&str]); 3] =
+    [("probes", &["model", "dataset"]), ("causal", &["model", "dataset"]), ("steering", &["model"])];
 
 /// Refuses a folder of results whose card names another model or dataset than its path.
 ///

@@ -11,6 +11,7 @@ answer, and the principal angles between the two subspaces, next to those of two
 
 import argparse
 import csv
+import json
 import pathlib
 import random
 import subprocess
@@ -35,6 +36,7 @@ def arguments():
     parser.add_argument("--prompt", default="{} is in")
     parser.add_argument("--column", default="country")
     parser.add_argument("--choices", type=int, default=6)
+    parser.add_argument("--test-pairs", type=int, default=100)
     return parser.parse_args()
 
 
@@ -48,7 +50,6 @@ def run_mappa(args, lab):
     rows = list(csv.DictReader((folder / "interchange.csv").open()))
     share = {row["exchanged"]: float(row["accuracy"]) for row in rows if int(row["layer"]) == args.layer}
     basis = load_file(folder / "layers" / f"{args.layer}.safetensors")["basis"]
-    import json
     words = json.loads((folder / "card.json").read_text())["inputs"]["answer_words"].split(" | ")
     return share, basis, words
 
@@ -120,7 +121,7 @@ def pyvene_das(args, texts, seed):
             schedule.step()
     basis = intervention.rotate_layer.weight.detach().T.double()
     basis = basis if basis.shape[0] == args.rank else basis.T
-    test = texts.pairs(True, 200, 0)
+    test = texts.pairs(True, args.test_pairs, 0)
     with torch.no_grad():
         found = logits(model, test, texts.answers).argmax(1)
     share = (found == torch.tensor([source[2] for _, source in test])).double().mean().item()
@@ -134,6 +135,7 @@ def angles(a, b):
 
 
 def main():
+    torch.set_num_threads(1)  # the texts are short
     args = arguments()
     with tempfile.TemporaryDirectory() as lab:
         share, ours, words = run_mappa(args, lab)

@@ -2,6 +2,7 @@
 
 use super::super::figures::Canvas;
 use super::super::folders::Lab;
+use super::super::placed::check_place;
 use crate::artefact::{Card, FolderName};
 use crate::error::Result;
 use crate::figures::{Captioned, FigureKind, SavedRows, Subject};
@@ -59,6 +60,7 @@ pub fn saved_causes(lab: &Lab, model: &FolderName) -> Vec<PathBuf> {
 pub fn draw_saved_causes(folders: &[PathBuf], observer: &mut dyn Observer) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for folder in folders {
+        check_place(folder)?;
         let rows: Vec<InterchangeRow> = load_unchanged_rows(&folder.join(INTERCHANGE_FILE))?;
         let card = Card::load(&folder.join("card.json"))?.unwrap_or_default();
         let scores = card.notes.get("probes").map(|probes| Path::new(probes).join(SCORES_FILE));

@@ -54,6 +54,17 @@ fn embeddings(decoy: f64, normal: &mut dyn FnMut() -> f64) -> Array2<f64> {
     all
 }
 
+/// A text about each entity, some after other tokens.
+fn question() -> Question {
+    let text = |entity: usize| {
+        let before = [IN, IS].into_iter().take(entity % 3);
+        let ids: Vec<u32> = before.chain([entity as u32, IS, IN]).collect();
+        QuestionText { position: ids.len() - 3, ids, answer: entity % ANSWERS }
+    };
+    let answers = (0..ANSWERS).map(|answer| (ENTITIES + 2 + answer) as u32).collect();
+    Question { texts: (0..ENTITIES).map(text).collect(), answers }
+}
+
 impl Planted {
     fn new(decoy: f64) -> Planted {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(11);
@@ -111,13 +122,7 @@ impl Planted {
             Ok(Weight::Dense(values))
         })
         .unwrap();
-        let text = |entity: usize| {
-            let before = [IN, IS].into_iter().take(entity % 3);
-            let ids: Vec<u32> = before.chain([entity as u32, IS, IN]).collect();
-            QuestionText { position: ids.len() - 3, ids, answer: entity % ANSWERS }
-        };
-        let answers = (0..ANSWERS).map(|answer| (ENTITIES + 2 + answer) as u32).collect();
-        Planted { model, question: Question { texts: (0..ENTITIES).map(text).collect(), answers }, rotation }
+        Planted { model, question: question(), rotation }
     }
 
     fn plane(&self, first: usize) -> Subspace {
