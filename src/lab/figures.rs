@@ -331,46 +331,6 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
     Ok(files)
 }
 
-/// The folders of a model's sweeps, by name.
-///
-/// # Errors
-/// [`crate::Error::Io`] naming the folder.
-pub fn saved_sweeps(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
-    folders_with(&lab.sweeps(model), "sweep.csv")
-}
-
-/// The folders of a model's lenses that have scores, by name.
-///
-/// # Errors
-/// [`crate::Error::Io`] naming the folder.
-pub fn saved_lenses(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
-    folders_with(&lab.lenses(model), LENS_SCORES_FILE)
-}
-
-/// The folders within a folder that have a file of this name, sorted.
-fn folders_with(folder: &Path, file: &str) -> Result<Vec<PathBuf>> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = std::fs::read_dir(folder).map_err(crate::Error::io("read the folder", folder))?;
-    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    folders.retain(|folder| folder.join(file).is_file());
-    folders.sort();
-    Ok(folders)
-}
-
-/// The datasets for which the lab has a folder of a model's probes, by name.
-pub fn probed_datasets(lab: &Lab, model: &FolderName) -> Vec<FolderName> {
-    let entries = std::fs::read_dir(lab.probes_of(model)).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        FolderName::new("dataset", &name).ok().filter(|_| entry.path().is_dir())
-    });
-    let mut names: Vec<FolderName> = names.collect();
-    names.sort();
-    names
-}
-
 /// The names of saved results.
 pub struct SavedNames {
     /// The model's name in folders.

@@ -11,6 +11,7 @@
 //! - `dictionaries`: sparse dictionaries
 //! - `lenses`: the next token that the model would predict from an earlier layer
 //! - `experiment`, `run`: all stages, from one file
+//! - `saved_folders`: the folders of saved rows
 //! - `figures`: figures as files; `picture`: the signature of a PNG; `placed`: exchanged folders
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
 //!   `written`: parses values in the format of flags
@@ -34,6 +35,7 @@ mod probing;
 mod prompted;
 mod prompting;
 mod run;
+mod saved_folders;
 mod saved_probes;
 mod steering;
 pub mod suggest;
@@ -52,8 +54,8 @@ pub use dictionaries::{
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_sweep, probed_datasets,
-    saved_beside, saved_lenses, saved_sweeps, scored_datasets,
+    Canvas, Drawn, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_sweep, saved_beside,
+    scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
@@ -68,6 +70,7 @@ pub use probing::{
 pub use prompted::Prompted;
 pub use prompting::{Prompting, load_prompts};
 pub use run::{Labelled, Report};
+pub use saved_folders::{probed_datasets, saved_lenses, saved_sweeps};
 pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 
 pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};
