@@ -305,6 +305,9 @@ pub enum Error {
         /// The total number of steps.
         of: usize,
     },
+    /// A requested stop during a causal test.
+    #[error("stopped: the layers that are done are kept; the same command resumes after them")]
+    StoppedCause,
     /// A tensor operation failed; this is a bug in mappa, not a fault of the input.
     #[error("tensor operation failed")]
     Tensor(#[from] candle_core::Error),
@@ -362,8 +365,8 @@ impl Error {
 
     /// True for a stop that the user or the system requested.
     pub fn is_stop(&self) -> bool {
-        use Error::{Stopped, StoppedBaseline, StoppedTraining};
-        matches!(self, Stopped { .. } | StoppedBaseline { .. } | StoppedTraining { .. })
+        use Error::{Stopped, StoppedBaseline, StoppedCause, StoppedTraining};
+        matches!(self, Stopped { .. } | StoppedBaseline { .. } | StoppedTraining { .. } | StoppedCause)
     }
 
     /// The exit code: 1 for an error that the user can correct, 2 for a bug in mappa, 130 for a requested stop.

@@ -29,6 +29,7 @@
 //! - [`features`]: sparse dictionaries of the stream
 //! - [`steering`]: directions added while the model generates
 //! - [`lenses`]: the next token that the model would predict from an earlier layer
+//! - [`causal`]: exchanges of subspaces between texts, which test if an answer depends on them
 //! - [`results`]: the rows that probes and steering write; [`figures`]: figures of these rows
 //! - [`lab`]: all of these with models and datasets by name, as `mappa` runs them
 //!
@@ -39,6 +40,7 @@
 
 pub mod activations;
 pub mod artefact;
+pub mod causal;
 pub mod datasets;
 pub mod error;
 pub mod features;

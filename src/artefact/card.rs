@@ -251,14 +251,16 @@ impl Card {
 const HASH: &str = "_sha256";
 
 /// The rank of the least informative fields: all hashes except those of models and datasets.
-const LAST: u8 = 2;
+const LAST: u8 = 3;
 
-/// The order of differing fields in a message: model and dataset first, then values that say more than a hash.
+/// The order of differing fields in a message: the names of model and dataset, their hashes, then values that say more
+/// than a hash.
 fn rank(field: &str) -> u8 {
     match field {
-        "weights_sha256" | "config_sha256" | "tokenizer_sha256" | "dataset_sha256" | "source_sha256" => 0,
+        "model" | "dataset" => 0,
+        "weights_sha256" | "config_sha256" | "tokenizer_sha256" | "dataset_sha256" | "source_sha256" => 1,
         hash if hash.ends_with(HASH) => LAST,
-        _ => 1,
+        _ => 2,
     }
 }
 

@@ -38,6 +38,22 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Checks that a file can be written at a path, before the work whose result it will hold.
+///
+/// # Errors
+/// [`Error::BadFile`] naming the folder that lies there, or the file in place of one of its folders.
+pub fn check_target(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::bad_file(path, "a folder", "a file to write"));
+    }
+    match path.ancestors().skip(1).find(|above| !above.as_os_str().is_empty() && above.exists()) {
+        Some(above) if !above.is_dir() => {
+            Err(Error::bad_file(above, "a file", "a folder for the file to write"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// True if a file exists and has exactly these bytes.
 pub fn has_bytes(path: &Path, bytes: &[u8]) -> bool {
     let mut left = bytes;

@@ -6,8 +6,9 @@
 //!
 //! May be called directly: `serde_json`, `csv`, `safetensors` (its table of contents) and `zip` (an archive's
 //! directory).
-//! Their code is small and free of panics on any bytes, as `fuzz/` confirms; JSON ends at 128 levels of nesting. Their
-//! memory grows in proportion to the input, whose length is compared with the free memory before it is read
+//! No panic of theirs is known: the targets `csv`, `json`, `dataset` and `card` of `fuzz/` and the test `fuzzed` search for
+//! one, which proves nothing about inputs that were not tried. JSON ends at 128 levels of nesting. Their memory grows in
+//! proportion to the input, whose length is compared with the free memory before it is read
 //! ([`super::load_bytes`]); where the factor is large, the caller counts the values first (`datasets/formats/json.rs`).
 
 use crate::error::{Error, Result};

@@ -26,7 +26,9 @@ pub use date::date_now;
 pub(crate) use date::{day_to_iso, days_in_month, days_in_year};
 pub(crate) use disk::{disk_full, write_error};
 pub(crate) use file_state::FileState;
-pub use files::{has_bytes, hash, hash_file, is_there, load_bytes, load_saved, remove, save_bytes};
+pub use files::{
+    check_target, has_bytes, hash, hash_file, is_there, load_bytes, load_saved, remove, save_bytes,
+};
 pub(crate) use files::{hex, open_regular};
 pub use folder_name::{FolderName, path_below};
 pub(crate) use foreign::{Limits, caught, guarded, limited};

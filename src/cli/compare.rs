@@ -1,6 +1,7 @@
-//! `mappa probe compare` and `mappa probe geometry`: analyses of saved probes.
+//! `mappa probe compare`, `mappa probe geometry` and `mappa probe strata`: analyses of probes.
 
 use super::output;
+use super::strata::StrataFlags;
 use super::table::print_columns;
 use super::within::within;
 use clap::{Args, Subcommand};
@@ -12,11 +13,12 @@ use mappa::probes::{Bootstrap, ResampledUnits, Resampling};
 use mappa::results::{ComparisonRow, ParticipationRow, save_rows};
 use std::path::PathBuf;
 
-/// Analyses of saved probes.
+/// Analyses of probes.
 #[derive(Subcommand)]
 pub(super) enum Analysis {
     Compare(Compare),
     Geometry(GeometryFlags),
+    Strata(Box<StrataFlags>),
 }
 
 impl Analysis {
@@ -25,6 +27,7 @@ impl Analysis {
         match self {
             Analysis::Compare(args) => args.run(lab),
             Analysis::Geometry(args) => args.run(lab),
+            Analysis::Strata(args) => args.run(lab),
         }
     }
 }

@@ -7,7 +7,8 @@ use mappa::artefact::FolderName;
 use mappa::datasets::{Prompt, name_of};
 use mappa::figures::FIGURES;
 use mappa::lab::{
-    Lab, SavedNames, draw_saved, name_in_lab, probed_datasets, saved_lenses, saved_sweeps, scored_datasets,
+    Lab, SavedNames, draw_saved, draw_saved_causes, name_in_lab, probed_datasets, saved_causes, saved_lenses,
+    saved_sweeps, scored_datasets,
 };
 use mappa::model::BUNDLED_MODEL;
 use mappa::results::SCORES_FILE;
@@ -47,7 +48,8 @@ impl Figure {
         let names = self.scored(lab, model, &folder)?;
         let sweeps = if self.datasets.is_empty() { saved_sweeps(lab, model)? } else { Vec::new() };
         let lenses = if self.datasets.is_empty() { saved_lenses(lab, model)? } else { Vec::new() };
-        if names.is_empty() && sweeps.is_empty() && lenses.is_empty() {
+        let causes = if self.datasets.is_empty() { saved_causes(lab, model) } else { Vec::new() };
+        if names.is_empty() && sweeps.is_empty() && lenses.is_empty() && causes.is_empty() {
             let found = format!("no scores in {}", lab.probes_of(model).display());
             return Err(Error::invalid(
                 "model",
@@ -57,9 +59,12 @@ impl Figure {
         }
         let (model, figures) = (model.clone(), self.figures.clone());
         let names = SavedNames { model, results: folder, datasets: names, sweeps, lenses, figures };
-        let files = draw_saved(lab, &names, &mut TerminalObserver::default())?;
+        let mut files = draw_saved(lab, &names, &mut TerminalObserver::default())?;
+        if self.figures.is_empty() || self.figures.iter().any(|name| name == "used_by_layer") {
+            files.extend(draw_saved_causes(&causes, &mut TerminalObserver::default())?);
+        }
         if files.is_empty() {
-            let expected = "rows of `mappa probe`, `mappa neurons`, `mappa steer sweep` or `mappa lens fit`";
+            let expected = "rows of `mappa probe`, `mappa neurons`, `mappa cause`, `mappa steer sweep` or `mappa lens fit`";
             return Err(Error::invalid("figures", "no saved rows for them", expected));
         }
         for file in files {

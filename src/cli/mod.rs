@@ -1,7 +1,7 @@
 //! The command line: one file or folder per command, each with its own flags.
 //!
-//! - `run`, `extract`, `probe`, `neurons`, `lens`, `steer`, `features`, `figure`, `generate`, `chat`, `train`: commands;
-//!   `compare` has the subcommands of `probe`
+//! - `run`, `extract`, `probe`, `vectors`, `neurons`, `lens`, `cause`, `steer`, `features`, `figure`, `generate`, `chat`,
+//!   `train`: commands; `compare` has the subcommands of `probe`, and `strata` is one of them
 //! - `datasets`, `models`: lists and checks; `importing` imports files into the lab
 //! - `model_flags`, `prompt_flags`, `token_flags`, `probing_flags`, `saved_probe_flags`: flags that commands share
 //! - `within`: whole numbers in a range; `usage`: errors in the flags
@@ -12,6 +12,7 @@
 
 #[macro_use]
 mod terminal;
+mod cause;
 mod chat;
 mod compare;
 mod datasets;
@@ -36,11 +37,13 @@ mod saved_probe_flags;
 mod show_texts;
 mod steer;
 mod stopping;
+mod strata;
 mod sweep_table;
 mod table;
 mod token_flags;
 mod train;
 mod usage;
+mod vectors;
 mod within;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -80,11 +83,13 @@ enum Command {
     Models(models::Models),
     Extract(extract::Extract),
     Probe(Box<probe::ProbeCommand>),
+    Vectors(vectors::Vectors),
     Generate(generate::Generate),
     Chat(chat::Chat),
     Steer(Box<steer::Steer>),
     Neurons(neurons::Neurons),
     Lens(Box<lens::LensCommand>),
+    Cause(Box<cause::Cause>),
     Features(features::Features),
     Figure(figure::Figure),
     Train(train::Train),
@@ -122,11 +127,13 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Models(args)) => args.run(&lab),
         Some(Command::Extract(args)) => args.run(&lab),
         Some(Command::Probe(args)) => args.run(&lab),
+        Some(Command::Vectors(args)) => args.run(&lab),
         Some(Command::Generate(args)) => args.run(&lab),
         Some(Command::Chat(args)) => args.run(&lab),
         Some(Command::Steer(args)) => args.run(&lab),
         Some(Command::Neurons(args)) => args.run(&lab),
         Some(Command::Lens(args)) => args.run(&lab),
+        Some(Command::Cause(args)) => args.run(&lab),
         Some(Command::Features(args)) => args.run(&lab),
         Some(Command::Figure(args)) => args.run(&lab),
         Some(Command::Train(args)) => args.run(&lab),

@@ -30,6 +30,7 @@ use mappa::lab::{
 ///   mappa probe --dataset us_place --split blocks:5               holds out blocks of the map
 ///   mappa probe --train us_place --test world_place               trains on one, tests on the other
 ///   mappa probe --dataset art --method ols,pca,elastic-net        methods in addition to the ridge probe
+///   mappa probe --dataset world_place --method circle,k-sparse:16 longitude as an angle; the best 1, 2, … 16 dimensions
 ///   mappa probe --dataset world_place --classes continent --method logistic,mean-difference
 ///   mappa probe --dataset art --hook-points "embed,blocks.{0,1}.hook_resid_post"   on one machine,
 ///   mappa probe --dataset art --hook-points "blocks.{2,3,4,5}.hook_resid_post"     on another; at the end, on one:

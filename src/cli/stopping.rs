@@ -137,4 +137,4 @@ fn end() -> ! {
 }
 
 /// The sentence about the kept files, after a stop.
-const KEPT: &str = "finished work is kept; the same command resumes after it";
+const KEPT: &str = "finished files are kept; the same command makes the others";

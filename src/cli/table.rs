@@ -5,8 +5,8 @@ use mappa::hook_point::HookPoint;
 use mappa::lab::{BestLayer, ProbeReport};
 use mappa::probes::{ClassVerdict, TextVerdict, test_r2};
 use mappa::results::{
-    ACCURACY, AUROC, AVERAGE_PRECISION, CENTROID, CIRCULAR_R2, MAJORITY, MEAN, NAMES_ONLY, NESTED, R2, RIDGE,
-    SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST, UNTRAINED, WORD_VECTORS,
+    ACCURACY, AUROC, AVERAGE_PRECISION, CENTROID, CIRCULAR_R2, K_SPARSE, MAJORITY, MEAN, NAMES_ONLY, NESTED,
+    R2, RIDGE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreKey, ScoreRow, TEST, UNTRAINED, WORD_VECTORS,
 };
 use mappa::shown::shown;
 
@@ -139,12 +139,14 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
         let (rows, point) = (&report.scores, report.best.point.to_string());
         let is_shown = |r: &&ScoreRow| {
-            let is_other = [ACCURACY, AUROC, AVERAGE_PRECISION, CIRCULAR_R2].contains(&r.metric.as_str());
-            let is_main = (r.metric == R2 && r.target == MEAN) || is_other;
+            let is_of_classes = [ACCURACY, AUROC, AVERAGE_PRECISION].contains(&r.metric.as_str());
+            let is_of_angle = r.metric == CIRCULAR_R2 && !r.method.starts_with(K_SPARSE);
+            let is_main = (r.metric == R2 && r.target == MEAN) || is_of_classes || is_of_angle;
             is_main && r.split == TEST && r.hook_point == point && !r.method.contains('/')
         };
         let is_baseline = |r: &&ScoreRow| {
-            let method = r.method.as_str();
+            // The line of the probe itself has no circular R².
+            let method = if r.metric == CIRCULAR_R2 && r.method == RIDGE { "" } else { r.method.as_str() };
             // The activations with a text are in the verdict.
             [RIDGE, UNTRAINED, SHUFFLED, SHUFFLED_WEIGHTS].contains(&method) || method.starts_with("ridge+")
         };
@@ -154,8 +156,10 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
             found.map_or("–".to_string(), |r| format!("{:.2}", r.value))
         };
         let line = |row: &ScoreRow| {
-            let of_method =
-                |name: &str| baseline(row, &format!("{}/{name}", row.method), Some(report.best.point));
+            let of_method = |name: &str| {
+                let method = if row.method == RIDGE { name.into() } else { format!("{}/{name}", row.method) };
+                baseline(row, &method, Some(report.best.point))
+            };
             let what = match row.metric.as_str() {
                 R2 => "R²".into(),
                 AUROC => format!("AUROC, {}", row.target),

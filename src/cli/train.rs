@@ -11,7 +11,9 @@ use mappa::limits::{BATCH, HEADS, LAYERS, SENTENCES, STEPS, TRAINED_VOCABULARY, 
 use mappa::model::{Model, Precision, Sizes, Spec};
 use mappa::tokenizer::Tokenizer;
 use mappa::training::ModelTrainer;
-use mappa::training::{Corpus, MODEL_FILES, TrainingSettings, export, train_tokenizer};
+use mappa::training::{
+    CORPUS_FILE, Corpus, MODEL_FILES, TrainingSettings, export, text_of_stanzas, train_tokenizer,
+};
 use mappa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -172,8 +174,7 @@ impl Train {
     fn corpus(&self, datasets: &[Dataset], folder: &Path) -> Result<(Vec<TokenStanza>, Vec<u8>)> {
         let corpus = Corpus::new(datasets, self.seed);
         let stanzas = corpus.stanzas(self.sentences)?;
-        let text: String = stanzas.iter().flatten().flat_map(|line| [line.as_str(), "\n"]).collect();
-        artefact::save_bytes(&folder.join("corpus.txt"), text.as_bytes())?;
+        artefact::save_bytes(&folder.join(CORPUS_FILE), text_of_stanzas(&stanzas).as_bytes())?;
         let json = match &self.from {
             Some(from) => artefact::load_bytes(&from.join("tokenizer.json"))?,
             None => train_tokenizer(&corpus.vocabulary_sample(), self.d_vocab)?,

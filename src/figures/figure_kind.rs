@@ -2,7 +2,9 @@
 
 use super::format::{Caption, Format};
 use crate::error::Result;
-use crate::results::{LensScoreRow, NeuronRow, PredictionRow, ScoreRow, SweepPoint, SweepRow};
+use crate::results::{
+    InterchangeRow, LensScoreRow, NeuronRow, PredictionRow, ScoreRow, StratumRow, SweepPoint, SweepRow,
+};
 
 /// A kind of figure.
 #[derive(Debug, Clone, Copy)]
@@ -32,12 +34,14 @@ pub enum Subject {
     Sweep,
     /// One lens, beside the logit lens.
     Lens,
+    /// One causal test.
+    Cause,
 }
 
 /// The saved rows of one subject; each figure uses the rows that it needs.
 #[derive(Debug, Clone, Default)]
 pub struct SavedRows {
-    /// Scores of all datasets.
+    /// Scores of all datasets, or of one causal test's probes.
     pub scores: Vec<ScoreRow>,
     /// Predictions of one dataset.
     pub predictions: Captioned<PredictionRow>,
@@ -47,12 +51,16 @@ pub struct SavedRows {
     pub sparse: Captioned<ScoreRow>,
     /// MLP neurons of one dataset.
     pub neurons: Captioned<NeuronRow>,
+    /// Strata of the test entities of one dataset, over one text and of one target.
+    pub strata: Captioned<StratumRow>,
     /// Rows of one sweep, of the directions `probe` and `random`.
     pub sweep: Vec<SweepRow>,
     /// Points of one sweep; the title names their effect and its unit.
     pub points: Captioned<SweepPoint>,
     /// Scores of lenses of one model.
     pub lenses: Vec<LensScoreRow>,
+    /// Exchanges of one causal test; `scores` has those of its probes.
+    pub causes: Captioned<InterchangeRow>,
 }
 
 /// Rows, and the text above their figure.
@@ -100,7 +108,7 @@ impl FigureKind {
     pub fn file_name(&self, dataset: &str) -> String {
         match self.subject {
             Subject::Dataset { suffix } => format!("{dataset}{suffix}"),
-            Subject::Datasets | Subject::Sweep | Subject::Lens => self.name.to_string(),
+            Subject::Datasets | Subject::Sweep | Subject::Lens | Subject::Cause => self.name.to_string(),
         }
     }
 }

@@ -180,7 +180,7 @@ fn legend(all: &[Curves]) -> Legend {
     legend
 }
 
-/// The axis of depths: `embed`, then the layers.
+/// The axis of layers: `embed` at 0, block `l` at `l + 1`.
 pub(super) fn depth_axis(deepest: usize, label: &str) -> Axis {
     let step = (0..).map(|power| 1 << power).find(|step| deepest / step <= 14).unwrap_or(1);
     let layers = (1..=deepest).filter(|depth| (depth - 1) % step == 0);

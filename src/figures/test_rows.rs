@@ -1,8 +1,9 @@
 //! Made-up rows similar to a run's, for the tests.
 
 use crate::results::{
-    CENTROID, LensScoreRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, RIDGE_AND_TEXT, SHUFFLED,
-    SHUFFLED_WEIGHTS, ScoreRow, SweepRow, TEXT, UNTRAINED,
+    CENTROID, DAS, InterchangeRow, LensScoreRow, NAMES_ONLY, NOTHING, NeuronRow, PATTERN, PROBE,
+    PredictionRow, RANDOM, RIDGE, RIDGE_AND_TEXT, SHUFFLED, SHUFFLED_WEIGHTS, STREAM, ScoreRow, StratumRow,
+    SweepRow, TEXT, UNTRAINED,
 };
 
 pub(super) const DATASETS: [(&str, f64); 6] = [
@@ -140,6 +141,44 @@ pub(super) fn units(n_blocks: usize, width: usize) -> Vec<NeuronRow> {
     rows
 }
 
+/// Strata of several properties; the later ones have a larger surplus.
+pub(super) fn strata(properties: &[&str], n: usize) -> Vec<StratumRow> {
+    let row = |by: &str, at: usize| {
+        let (text, gain) = (0.3 + 0.2 * noise(at), 0.3 * at as f64 / n as f64 - 0.05);
+        StratumRow {
+            dataset: "world_place".into(),
+            model: "sample".into(),
+            prompt: "name".into(),
+            hook_point: "blocks.3.hook_resid_post".into(),
+            layer: "3".into(),
+            text: "text".into(),
+            by: by.into(),
+            stratum: format!("{by} of number {at}, or none"),
+            merged: String::new(),
+            n_test: 40 + at,
+            n_units: 40 + at,
+            target: "mean".into(),
+            share: 1.0 / n as f64,
+            r2_text: text,
+            r2_text_low: text - 0.1,
+            r2_text_high: text + 0.1,
+            r2_both: text + gain,
+            r2_both_low: text + gain - 0.1,
+            r2_both_high: text + gain + 0.1,
+            surplus: gain,
+            surplus_low: gain - 0.05,
+            surplus_high: gain + 0.05,
+            contribution: gain / n as f64,
+            contribution_low: (gain - 0.05) / n as f64,
+            contribution_high: (gain + 0.05) / n as f64,
+            against_rest: 0.0,
+            against_rest_low: -0.1,
+            against_rest_high: 0.1,
+        }
+    };
+    properties.iter().flat_map(|by| (0..n).map(|at| row(by, at))).collect()
+}
+
 /// A sweep of eight layer sets whose texts name places; some texts name nothing.
 pub(super) fn texts() -> Vec<SweepRow> {
     let mut rows: Vec<SweepRow> = sweep().into_iter().filter(|row| row.target == "longitude").collect();
@@ -258,4 +297,28 @@ pub(super) fn lenses(n_layers: usize) -> Vec<LensScoreRow> {
         }
     };
     ["logit", "ridge"].iter().flat_map(|lens| (0..=n_layers).map(move |depth| row(lens, depth))).collect()
+}
+
+/// Exchanges of every kind at `n` layers.
+pub(super) fn exchanges(n: usize) -> Vec<InterchangeRow> {
+    let row = |layer: usize, (i, exchanged): (usize, &&str)| InterchangeRow {
+        dataset: "world_place".into(),
+        model: "small".into(),
+        prompt: "empty".into(),
+        hook_point: format!("blocks.{layer}.hook_resid_post"),
+        layer,
+        exchanged: exchanged.to_string(),
+        rank: 2,
+        seed: 0,
+        n_pairs: 60,
+        n_groups: 30,
+        accuracy: 0.1 + 0.12 * i as f64,
+        low: 0.05 + 0.12 * i as f64,
+        high: 0.15 + 0.12 * i as f64,
+        chance: 0.25,
+        log_odds: 0.0,
+        train_accuracy: None,
+    };
+    let names = [NOTHING, RANDOM, PATTERN, PROBE, STREAM, DAS];
+    (0..n).flat_map(|layer| names.iter().enumerate().map(move |one| row(layer, one))).collect()
 }

@@ -3,10 +3,13 @@
 use super::font;
 use super::scene::{Anchor, Label, Mark, Point, Scene, Turn};
 use super::style::FONT_SLACK;
-use super::test_rows::{classes, lenses, places, score, scores, sparse, sweep, texts, units, years};
+use super::test_rows::{
+    classes, exchanges, lenses, places, score, scores, sparse, strata, sweep, texts, units, years,
+};
 use super::*;
 use crate::results::{
-    LensScoreRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, SweepPoint, SweepRow,
+    InterchangeRow, LensScoreRow, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, ScoreRow, StratumRow,
+    SweepPoint, SweepRow,
 };
 use crate::{Error, Result};
 
@@ -32,6 +35,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         rows.into_iter().map(to).collect()
     };
     vec![
+        ("used_by_layer", super::used_by_layer::scene(&exchanges(30), &scores(1), &CAPTION).unwrap()),
         ("r2_one", super::r2_by_layer::scene(&some(&["art"])).unwrap()),
         ("r2_two", super::r2_by_layer::scene(&some(&["art", "headline"])).unwrap()),
         ("r2_four", super::r2_by_layer::scene(&some(&["art", "headline", "us_place", "nyc_place"])).unwrap()),
@@ -55,6 +59,8 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ("classes", super::classes_by_layer::scene(&classes(6), &CAPTION).unwrap()),
         ("classes_deep", super::classes_by_layer::scene(&classes(32), &CAPTION).unwrap()),
         ("sparse", super::r2_by_k::scene(&sparse(), &CAPTION).unwrap()),
+        ("strata", super::strata::scene(&strata(&["rank", "tokens", "continent"], 5), &CAPTION).unwrap()),
+        ("strata_many", super::strata::scene(&strata(&["country"], 40), &CAPTION).unwrap()),
         ("sweep", super::dose_response::scene(&sweep()).unwrap()),
         (
             "sweep_place",
@@ -436,6 +442,31 @@ fn scores_of_other_hook_points_are_ignored() {
 }
 
 #[test]
+fn strata_without_intervals_are_drawn_as_points() {
+    let mut rows = strata(&["rank"], 2);
+    let n_intervals = |rows: &[StratumRow]| {
+        let is_interval = |mark: &&Mark| matches!(mark, Mark::Line { width: 2.0, .. });
+        super::strata::scene(rows, &CAPTION).unwrap().marks.iter().filter(is_interval).count()
+    };
+    assert_eq!(n_intervals(&rows), 6);
+    (rows[0].r2_text_low, rows[0].r2_both_low, rows[0].contribution_low) = (f64::NAN, f64::NAN, f64::NAN);
+    assert_eq!(n_intervals(&rows), 3);
+    assert!(refusal(super::strata(&[], &CAPTION, Format::Svg)).contains("mappa probe strata"));
+}
+
+#[test]
+fn a_causal_figure_refuses_no_rows_and_shares_that_are_not_finite() {
+    let caption = Caption { title: "t", subtitle: "", baselines: "" };
+    let draw = |rows: &[InterchangeRow]| used_by_layer(rows, &[], &caption, Format::Svg);
+    assert!(draw(&[]).unwrap_err().to_string().contains("mappa cause"));
+    let mut rows = exchanges(4);
+    let text = String::from_utf8(draw(&rows).unwrap()).unwrap();
+    assert!(text.contains("found by gradient") && !text.contains("predictable: R²"));
+    rows[3].low = f64::NAN;
+    assert!(draw(&rows).unwrap_err().to_string().contains("layer"));
+}
+
+#[test]
 fn figures_have_different_names_and_are_drawn_from_saved_rows() {
     let point = SweepPoint { dose: 1.0, direction: "probe".into(), n_read: 1, ..SweepPoint::default() };
     let rows = SavedRows {
@@ -444,9 +475,11 @@ fn figures_have_different_names_and_are_drawn_from_saved_rows() {
         classes: Captioned { rows: classes(3), ..Captioned::default() },
         sparse: Captioned { rows: sparse(), ..Captioned::default() },
         neurons: Captioned { rows: units(2, 9), ..Captioned::default() },
+        strata: Captioned { rows: strata(&["rank", "continent"], 3), ..Captioned::default() },
         sweep: texts(),
         points: Captioned { rows: vec![point], ..Captioned::default() },
         lenses: lenses(3),
+        causes: Captioned { rows: exchanges(3), ..Captioned::default() },
     };
     let names: std::collections::BTreeSet<&str> = FIGURES.iter().map(|figure| figure.name).collect();
     assert_eq!(names.len(), FIGURES.len());
@@ -486,11 +519,16 @@ fn hostile_names_give_figures_that_are_xml_and_no_larger_than_others() {
         let rows: Vec<SweepRow> = texts().into_iter().map(swept).collect();
         let neurons: Vec<NeuronRow> =
             units(6, 20).into_iter().map(|row| NeuronRow { target: evil(), ..row }).collect();
+        let strata: Vec<StratumRow> = strata(&["rank"], 3)
+            .into_iter()
+            .map(|row| StratumRow { by: evil(), stratum: evil(), ..row })
+            .collect();
         let scores: Vec<ScoreRow> = scores;
         let all: Vec<(&str, Draw)> = vec![
             ("scores", Box::new(|format| r2_by_layer(&scores, format))),
             ("predictions", Box::new(|format| predictions(&years, &caption, format))),
             ("neurons", Box::new(|format| super::neurons(&neurons, &caption, format))),
+            ("strata", Box::new(|format| super::strata(&strata, &caption, format))),
             ("doses", Box::new(|format| dose_response(&rows, format))),
             ("texts", Box::new(|format| text_by_dose(&rows, format))),
         ];

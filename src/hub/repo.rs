@@ -1,6 +1,7 @@
 //! The name of a repo on the hub: `org/name`, with a branch, tag or commit after `@`.
 
 use crate::error::{Error, Result};
+use crate::shown::without_secrets;
 use std::fmt;
 use std::str::FromStr;
 
@@ -66,6 +67,9 @@ impl FromStr for RepoId {
             let expected = format!("org/name or org/name@revision, as on the hub ({problem})");
             Err(Error::invalid("repo", text, expected))
         };
+        if without_secrets(text) != text {
+            return refused("not an address with a password or a token");
+        }
         if let Some(problem) = id_fault(id) {
             return refused(problem);
         }

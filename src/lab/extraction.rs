@@ -307,7 +307,7 @@ impl<'a> ExtractionJob<'a> {
     /// Reports resumed work, entities left out, and names with unknown characters.
     fn report_result(&self, prepared: &Prepared, filled: FillSummary, observer: &mut dyn Observer) {
         let (name, n_unknown) = (&self.dataset().name, prepared.n_unknown());
-        report_filled(name, filled, observer);
+        report_filled(name, "batches", filled, observer);
         if !self.prompted.unplaced.is_empty() {
             let n = self.prompted.unplaced.len();
             observer.info(&format!(
@@ -347,14 +347,14 @@ pub(super) fn refuse_shared<'a>(jobs: impl IntoIterator<Item = ExtractionJob<'a>
     Ok(())
 }
 
-/// Reports resumed work, damaged batches, and a file system without locks.
-pub(super) fn report_filled(name: &str, filled: FillSummary, observer: &mut dyn Observer) {
+/// Reports resumed work, damaged parts, and a file system without locks; `parts` is the kind of the parts.
+fn report_filled(name: &str, parts: &str, filled: FillSummary, observer: &mut dyn Observer) {
     if filled.n_kept > 0 {
-        observer.info(&format!("{name}: {} batches were kept from an earlier run", filled.n_kept));
+        observer.info(&format!("{name}: {} {parts} were kept from an earlier run", filled.n_kept));
     }
     if filled.n_damaged > 0 {
         let n = filled.n_damaged;
-        observer.info(&format!("{name}: {n} batches of an earlier run had changed and were computed again"));
+        observer.info(&format!("{name}: {n} {parts} of an earlier run had changed and were computed again"));
     }
     report_locked(filled.locked, observer);
 }
@@ -375,6 +375,6 @@ pub fn merge_shards(store: &ActivationStore, observer: &mut dyn Observer) -> Res
     if filled.n_points == 0 {
         store.check(&store.hook_points()?, "merge", observer)?;
     }
-    report_filled("merge", filled, observer);
+    report_filled("merge", "shards", filled, observer);
     Ok(filled)
 }

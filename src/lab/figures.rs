@@ -8,12 +8,12 @@ use crate::datasets::BUNDLED;
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
 use crate::hook_point::HookPoint;
-use crate::probes::{best_point, test_r2};
+use crate::probes::{StrataFinding, best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    ACCURACY, CENTROID, K_SPARSE, LENS_SCORES_FILE, LensScoreRow, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE,
-    PredictionRow, RIDGE, SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS, ScoreRow, SweepRow, UNITS_FILE, UNTRAINED,
-    WORD_VECTORS, load_unchanged_rows,
+    ACCURACY, ALL, CENTROID, K_SPARSE, LENS_SCORES_FILE, LensScoreRow, MEAN, NAMES_ONLY, NeuronRow,
+    PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow,
+    StratumRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS, load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ impl<'a> Canvas<'a> {
     ///
     /// # Errors
     /// Those of drawing and saving.
-    fn draw(
+    pub(super) fn draw(
         &mut self,
         wanted: impl Fn(&FigureKind) -> bool,
         rows: &SavedRows,
@@ -136,6 +136,8 @@ pub struct Drawn {
     pub predictions: Vec<PredictionRow>,
     /// Its MLP neurons, if they were analysed.
     pub neurons: Vec<NeuronRow>,
+    /// The strata of its test entities, if they were scored.
+    pub strata: Vec<StratumRow>,
 }
 
 impl Drawn {
@@ -146,11 +148,13 @@ impl Drawn {
     pub fn load(dataset: &str, folder: &Path) -> Result<Drawn> {
         check_place(folder)?;
         let units = folder.join("neurons").join(UNITS_FILE);
+        let strata = folder.join("strata").join(STRATA_FILE);
         Ok(Drawn {
             dataset: dataset.into(),
             scores: load_unchanged_rows(&folder.join(SCORES_FILE))?,
             predictions: load_unchanged_rows(&folder.join(PREDICTIONS_FILE))?,
             neurons: if units.is_file() { load_unchanged_rows(&units)? } else { Vec::new() },
+            strata: if strata.is_file() { load_unchanged_rows(&strata)? } else { Vec::new() },
         })
     }
 }
@@ -219,7 +223,8 @@ fn draw_wanted(
         let (predictions, neurons) =
             (captioned_predictions(model, one)?, captioned_neurons(model, &one.dataset, &one.neurons));
         let (classes, sparse) = (captioned_classes(model, one), captioned_sparse(model, one)?);
-        let rows = SavedRows { predictions, classes, sparse, neurons, ..SavedRows::default() };
+        let strata = captioned_strata(&one.strata);
+        let rows = SavedRows { predictions, classes, sparse, neurons, strata, ..SavedRows::default() };
         files.extend(canvas.draw(of_dataset, &rows, &one.dataset)?);
     }
     let scores = canvas.of_all(datasets);
@@ -279,6 +284,27 @@ fn captioned_neurons(model: &str, dataset: &str, rows: &[NeuronRow]) -> Captione
     }
 }
 
+/// The strata over the strongest text, of the mean over the targets.
+fn captioned_strata(rows: &[StratumRow]) -> Captioned<StratumRow> {
+    let text = StrataFinding::strongest_text(rows).unwrap_or_default();
+    let rows: Vec<StratumRow> =
+        rows.iter().filter(|row| row.text == text && row.target == MEAN).cloned().collect();
+    let Some(whole) = rows.iter().find(|row| row.by == ALL) else { return Captioned::default() };
+    let StratumRow { dataset, model, hook_point, surplus, surplus_low, surplus_high, .. } = whole;
+    let title = format!("{}, {model}, {hook_point}: where the surplus lies", dataset.replace('_', " "));
+    let subtitle = format!("surplus over `{text}` {surplus:.3} (95 % {surplus_low:.3} to {surplus_high:.3})");
+    Captioned { rows, title, subtitle: subtitle.replace('-', "−"), baselines: String::new() }
+}
+
+/// Draws the figure of the strata of a dataset's test entities; returns the paths of the files.
+///
+/// # Errors
+/// Those of drawing and saving.
+pub fn draw_strata(dataset: &str, rows: &[StratumRow], canvas: &mut Canvas) -> Result<Vec<PathBuf>> {
+    let rows = SavedRows { strata: captioned_strata(rows), ..SavedRows::default() };
+    canvas.draw(|figure| matches!(figure.subject, Subject::Dataset { .. }), &rows, dataset)
+}
+
 /// Draws the figures of a dataset's MLP neurons; returns the paths of the files.
 ///
 /// # Errors
@@ -306,9 +332,10 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
     };
     let is_of_sweeps = |figure: &FigureKind| figure.subject == Subject::Sweep;
     let is_of_lenses = |figure: &FigureKind| figure.subject == Subject::Lens;
-    let is_of_datasets = |figure: &FigureKind| !is_of_sweeps(figure) && !is_of_lenses(figure);
+    let is_of_probes =
+        |figure: &FigureKind| !matches!(figure.subject, Subject::Sweep | Subject::Lens | Subject::Cause);
     let mut files = Vec::new();
-    if FIGURES.iter().any(|figure| wanted(figure) && is_of_datasets(figure)) {
+    if FIGURES.iter().any(|figure| wanted(figure) && is_of_probes(figure)) {
         let mut drawn = Vec::new();
         for dataset in datasets {
             drawn.push(Drawn::load(dataset, &lab.probes(model, dataset, results))?);

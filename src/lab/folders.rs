@@ -82,6 +82,11 @@ impl Lab {
         self.root.join("steering").join(model)
     }
 
+    /// The folder of a model's causal tests.
+    pub fn causes(&self, model: &FolderName) -> PathBuf {
+        self.root.join("causal").join(model)
+    }
+
     /// The folder of a model's dictionaries and of their result rows.
     pub fn features(&self, model: &FolderName) -> PathBuf {
         self.root.join("features").join(model)
@@ -90,6 +95,11 @@ impl Lab {
     /// The folder of a model's lenses.
     pub fn lenses(&self, model: &FolderName) -> PathBuf {
         self.root.join("lenses").join(model)
+    }
+
+    /// The file of learned word vectors.
+    pub fn word_vectors(&self, name: &FolderName) -> PathBuf {
+        self.root.join("vectors").join(format!("{name}.txt"))
     }
 
     /// The folder of a model that the lab itself has.

@@ -6,16 +6,19 @@
 //! - `extraction`: activations
 //! - `probing`: probes, their scores and baselines
 //! - `saved_probes`: probes by their targets
-//! - `comparison`, `geometry`, `neurons`: analyses of probes
+//! - `comparison`, `geometry`, `strata`, `neurons`: analyses of probes
 //! - `steering`, `vectors`, `sweeps`: changes of the stream, files of directions, dose–response sweeps
+//! - `causes`: causal tests of subspaces
 //! - `dictionaries`: sparse dictionaries
 //! - `lenses`: the next token that the model would predict from an earlier layer
+//! - `word_vectors`: word vectors learned from texts; `training_text` finds the text of a trained model
 //! - `experiment`, `run`: all stages, from one file
 //! - `saved_folders`: the folders of saved rows
 //! - `figures`: figures as files; `picture`: the signature of a PNG; `placed`: exchanged folders
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
 //!   `written`: parses values in the format of flags
 
+mod causes;
 mod comparison;
 mod datasets;
 mod dictionaries;
@@ -38,12 +41,19 @@ mod run;
 mod saved_folders;
 mod saved_probes;
 mod steering;
+mod strata;
 pub mod suggest;
 mod sweeps;
 mod toml_file;
+mod training_text;
 mod vectors;
+mod word_vectors;
 mod written;
 
+pub use causes::{
+    AnswerChoice, CauseReport, CauseSettings, OwnAnswers, Threshold, Use, UseVerdict, cause,
+    draw_saved_causes, saved_causes,
+};
 pub use comparison::{Comparison, compare_probes};
 pub use datasets::{DatasetSource, Pulled, find as find_dataset, pull as pull_dataset};
 pub use dictionaries::{
@@ -54,8 +64,8 @@ pub use dictionaries::{
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_sweep, saved_beside,
-    scored_datasets,
+    Canvas, Drawn, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep,
+    saved_beside, scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
@@ -74,5 +84,7 @@ pub use saved_folders::{probed_datasets, saved_lenses, saved_sweeps};
 pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 
 pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};
+pub use strata::{StrataReport, StrataSettings, strata};
 pub use sweeps::{SweepReport, SweepSettings, entities, sweep};
 pub use vectors::{VectorSettings, VectorSource, load_vectors, make_vectors};
+pub use word_vectors::{LearnJob, LearnReport, LearnSource, learn_vectors};

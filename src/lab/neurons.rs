@@ -71,16 +71,18 @@ pub fn neurons(
     let names = extraction.dataset().entities.iter().map(|entity| entity.name.as_str());
     let vectors = settings.probing.word_vectors(names)?;
     let job = ProbingJob { extraction, settings: &settings.probing, train: None, vectors: vectors.as_ref() };
-    let probes = fit_all(&job, observer)?;
     let folder = job.folder().join("neurons");
-    let card = extraction
-        .card()?
-        .input("k", settings.top)
-        .input("seeds", settings.seeds)
-        .input("seed", settings.probing.seed)
-        .input("probes_sha256", hash_file(&probes.folder.join(PROBES_FILE))?);
-    let (neurons_csv, ablations_csv) = (folder.join(UNITS_FILE), folder.join(ABLATIONS_FILE));
     let path = folder.join("card.json");
+    let card = extraction.card()?.input("k", settings.top).input("seeds", settings.seeds);
+    let card = card.input("seed", settings.probing.seed);
+    // Refused before the probes are fitted, whose hash is the only input that is not known yet.
+    if let Some(mut found) = Card::load(&path)? {
+        found.inputs.remove("probes_sha256");
+        card.agrees_with(&found, &path)?;
+    }
+    let probes = fit_all(&job, observer)?;
+    let card = card.input("probes_sha256", hash_file(&probes.folder.join(PROBES_FILE))?);
+    let (neurons_csv, ablations_csv) = (folder.join(UNITS_FILE), folder.join(ABLATIONS_FILE));
     let is_earlier = match Card::load(&path)? {
         Some(found) => !card.unrecorded_in(&found, &path, &["probes_sha256"])?.is_empty(),
         None => false,

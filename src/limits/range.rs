@@ -105,6 +105,10 @@ pub const SPARSE_UNITS: Limit = Limit::new(1, 4096);
 pub const SAMPLES: Limit = Limit::new(0, 100_000);
 /// Random directions, latents or sets of neurons for comparison.
 pub const RANDOM: Limit = Limit::new(0, 10_000);
+/// Pairs of texts of a causal test.
+pub const PAIRS: Limit = Limit::new(1, 1 << 20);
+/// Answers among which a model chooses.
+pub const CHOICES: Limit = Limit::new(2, 1000);
 /// Passes over the training rows.
 pub const EPOCHS: Limit = Limit::new(1, 100_000);
 /// Sentences about each entity.
@@ -115,6 +119,10 @@ pub const LATENTS: Limit = Limit::new(1, 1 << 28);
 pub const LENS_TOKENS: Limit = Limit::new(3, 1 << 28);
 /// Rows or tokens per training step.
 pub const BATCH: Limit = Limit::new(1, 1 << 28);
+/// Words on each side of a word that count as its context.
+pub const WINDOW: Limit = Limit::new(1, 1000);
+/// Times that a word occurs in a text.
+pub const COUNTS: Limit = Limit::new(1, 1 << 40);
 /// Steps between checkpoints.
 pub const STEPS: Limit = Limit::new(1, u32::MAX as u64);
 

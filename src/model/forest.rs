@@ -50,6 +50,49 @@ impl Forest {
         Forest::build(texts, |forest, node, token| forest.push(token, node))
     }
 
+    /// The forest of continued texts, and each continuation's first node. The prefixes share nodes and count as computed;
+    /// each continuation, of the prefix with this index, has new nodes of its own, one after the other.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if a continuation has no tokens, or no prefix.
+    pub fn of_continuations(
+        prefixes: &[&[u32]],
+        continuations: &[(usize, &[u32])],
+    ) -> Result<(Forest, Vec<u32>)> {
+        let mut forest = Forest { tokens: vec![], parents: vec![], positions: vec![], n_past: 0 };
+        let mut children: HashMap<(u32, u32), u32> = HashMap::new();
+        let mut last = Vec::with_capacity(prefixes.len());
+        for prefix in prefixes {
+            last.push(prefix.iter().fold(ROOT, |node, &token| {
+                *children.entry((node, token)).or_insert_with(|| forest.push(token, node))
+            }));
+        }
+        forest.n_past = forest.len();
+        let mut first = Vec::with_capacity(continuations.len());
+        for (prefix, tokens) in continuations {
+            let known = last.get(*prefix).filter(|_| !tokens.is_empty());
+            let last = *known.ok_or_else(|| {
+                let found = format!("{} tokens after prefix {prefix}", tokens.len());
+                Error::invalid("continued text", found, "at least one token after one of the prefixes")
+            })?;
+            first.push(forest.len() as u32);
+            tokens.iter().fold(last, |node, &token| forest.push(token, node));
+        }
+        Ok((forest, first))
+    }
+
+    /// The nodes that earlier passes computed, as a forest to compute.
+    pub fn past(&self) -> Forest {
+        let n = self.n_past;
+        let part = |of: &[u32]| of[..n].to_vec();
+        Forest {
+            tokens: part(&self.tokens),
+            parents: part(&self.parents),
+            positions: part(&self.positions),
+            n_past: 0,
+        }
+    }
+
     /// Builds a forest of texts; `next` returns the node of a token after the previous node, and adds it if necessary.
     fn build(
         texts: &[Vec<u32>],
@@ -218,6 +261,19 @@ mod tests {
         );
         let texts: Vec<Vec<u32>> = grown.iter().map(|node| forest.tokens_to(*node)).collect();
         assert_eq!(texts, [[1, 2, 7], [1, 3, 8], [1, 3, 9]]);
+    }
+
+    #[test]
+    fn continuations_share_their_prefixes_alone() {
+        let prefixes: [&[u32]; 3] = [&[5, 1], &[5, 2], &[]];
+        let (forest, first) =
+            Forest::of_continuations(&prefixes, &[(1, &[7, 8]), (0, &[7, 8]), (1, &[7]), (2, &[9])]).unwrap();
+        assert_eq!((forest.n_past(), forest.past().len(), first), (3, 3, vec![3, 5, 7, 8]));
+        assert_eq!(forest.new_positions(), [2, 3, 2, 3, 2, 0]);
+        let texts: Vec<Vec<u32>> = [4, 6, 7, 8].iter().map(|node| forest.tokens_to(*node)).collect();
+        assert_eq!(texts, [vec![5, 2, 7, 8], vec![5, 1, 7, 8], vec![5, 2, 7], vec![9]]);
+        assert!(Forest::of_continuations(&prefixes, &[(3, &[7])]).is_err());
+        assert!(Forest::of_continuations(&prefixes, &[(0, &[])]).is_err());
     }
 
     #[test]

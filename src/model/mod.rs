@@ -29,7 +29,7 @@ pub use candle_core::Tensor;
 pub use device::DeviceChoice;
 pub use forest::Forest;
 pub use forward::{
-    Callbacks, Capture, Chain, Continuation, Generation, Hook, KvCache, NoHook, OnToken, Prompts,
+    BlockInput, Callbacks, Capture, Chain, Continuation, Generation, Hook, KvCache, NoHook, OnToken, Prompts,
     RowSelection, Sampling, TokenCache, Transformer, generate, generate_each,
 };
 pub use gguf::{ControlVector, load_control_vector, save_control_vector};

@@ -26,7 +26,7 @@ fn dot(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// When to stop.
+/// The rule for stopping.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::probes) struct Stop {
     /// The largest entry of the gradient.

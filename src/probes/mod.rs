@@ -7,6 +7,7 @@
 //! - `metrics/`: scores of predictions and their intervals
 //! - `baselines/`: predictions without a model: [`BASELINES`]
 //! - `text/`: text baselines, and fits of text and activations together: [`TextKind`]
+//! - `strata/`: parts of the test entities, by rank, tokens, script or group: [`Strata`]
 //! - `scorer/`: fits and scores at one hook point, with baselines: [`Scorer`]
 //! - `selection`: the choice of the hook point to report: [`best_point`]
 //! - `verdict`: do the activations predict more than the text alone: [`TextVerdict`]
@@ -29,6 +30,7 @@ mod saved;
 mod scorer;
 mod selection;
 mod splits;
+mod strata;
 mod targets;
 mod text;
 mod verdict;
@@ -60,5 +62,6 @@ pub use saved::{
 pub use scorer::{Baselines, Method, ScoredBaseline, ScoredProbe, Scorer, TextScores};
 pub use selection::{best_point, test_r2};
 pub use splits::{Fold, Leakage, Near, Split, SplitDataset, SplitPlan, Transfer, joined, stacked};
+pub use strata::{LEAST_ENTITIES, MostOfSurplus, Strata, StrataFinding, script_of};
 pub use text::TextKind;
 pub use verdict::{ClassVerdict, MARGIN, Surplus, TextVerdict};

@@ -1,6 +1,6 @@
 //! The verdict, from a dataset's scores: do the activations predict more than the text alone?
 
-use super::metrics::two_sided;
+use super::metrics::{rejected_by_holm, two_sided};
 use crate::hook_point::HookPoint;
 use crate::results::{
     ACCURACY, LOG_LOSS, MCFADDEN_R2, MEAN, NAMES_ONLY, NESTED, R2, RIDGE, SURPLUS, SURPLUS_OF_ACCURACY,
@@ -126,17 +126,18 @@ impl TextVerdict {
 
     /// Replaces *beyond its text* where Holm's rule does not allow it.
     fn limited(mut verdicts: Vec<Option<TextVerdict>>) -> Vec<Option<TextVerdict>> {
-        let p_value = |verdict: &TextVerdict| verdict.surplus().p_value();
-        let mut order: Vec<usize> = (0..verdicts.len()).filter(|&i| verdicts[i].is_some()).collect();
-        let p_values: Vec<f64> = verdicts.iter().map(|one| one.as_ref().map_or(1.0, p_value)).collect();
-        order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
-        if order.len() < 2 {
+        if verdicts.iter().flatten().count() < 2 {
             return verdicts;
         }
-        let passed = (0..order.len()).take_while(|&i| p_values[order[i]] <= LEVEL / (order.len() - i) as f64);
-        for &i in &order[passed.count()..] {
-            if let Some(TextVerdict::BeyondText(surplus)) = verdicts[i] {
-                verdicts[i] = Some(TextVerdict::CannotTell(surplus));
+        // An interval without a width and a surplus of 0 have no p-value, but count as a hypothesis.
+        let p_value =
+            |verdict: &TextVerdict| Some(verdict.surplus().p_value()).filter(|p| !p.is_nan()).unwrap_or(1.0);
+        let p_values: Vec<f64> = verdicts.iter().map(|one| one.as_ref().map_or(f64::NAN, p_value)).collect();
+        for (verdict, is_rejected) in verdicts.iter_mut().zip(rejected_by_holm(&p_values, LEVEL)) {
+            if let Some(TextVerdict::BeyondText(surplus)) = *verdict
+                && !is_rejected
+            {
+                *verdict = Some(TextVerdict::CannotTell(surplus));
             }
         }
         verdicts

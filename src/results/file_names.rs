@@ -4,6 +4,8 @@
 pub const SCORES_FILE: &str = "scores.csv";
 /// Predictions at the best hook point, of [`PredictionRow`](super::PredictionRow).
 pub const PREDICTIONS_FILE: &str = "predictions.csv";
+/// The surplus in parts of the test entities, of [`StratumRow`](super::StratumRow).
+pub const STRATA_FILE: &str = "strata.csv";
 /// Participation ratios, of [`ParticipationRow`](super::ParticipationRow).
 pub const PARTICIPATION_FILE: &str = "participation.csv";
 /// Cosines between layers, of [`CosineRow`](super::CosineRow).
@@ -22,3 +24,9 @@ pub const TOKENS_FILE: &str = "tokens.csv";
 pub const SWEEP_FILE: &str = "sweep.csv";
 /// Scores of lenses by layer, of [`LensScoreRow`](super::LensScoreRow).
 pub const LENS_SCORES_FILE: &str = "lens.csv";
+/// Exchanges of subspaces, of [`InterchangeRow`](super::InterchangeRow).
+pub const INTERCHANGE_FILE: &str = "interchange.csv";
+/// Angles between subspaces, of [`AngleRow`](super::AngleRow).
+pub const ANGLES_FILE: &str = "angles.csv";
+/// Ablations of subspaces, of [`SubspaceAblationRow`](super::SubspaceAblationRow).
+pub const SUBSPACE_ABLATIONS_FILE: &str = "subspace_ablations.csv";

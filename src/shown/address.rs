@@ -247,7 +247,7 @@ fn without_scheme(word: &str) -> Vec<Range<usize>> {
     let is_user = |at: &usize| {
         let user = &word[begin..*at];
         let host = word[at + 1..].split(['/', ':', '?', '#']).next().unwrap_or_default();
-        let has_host = is_host(host.trim_end_matches(AFTER)) && !user.contains(['/', '\\', '@']);
+        let has_host = is_host(host.trim_end_matches(AFTER)) && !user.contains('/');
         (user.contains(':') && !is_below_drive(user)) || has_host
     };
     let user = word.rfind('@').filter(|at| *at >= begin).filter(is_user);
@@ -446,6 +446,55 @@ mod tests {
         {
             let shown = address_without_secrets(address);
             assert!(!shown.contains("TOKEN") && !shown.contains("KEN@"), "{shown}");
+        }
+    }
+
+    /// The sign as it is, or percent-encoded once or twice, in capitals or not.
+    fn encoded(sign: char, n: usize) -> String {
+        let code = u32::from(sign);
+        match n {
+            0 => sign.to_string(),
+            1 => format!("%{code:02X}"),
+            2 => format!("%{code:02x}"),
+            _ => format!("%25{code:02X}"),
+        }
+    }
+
+    #[test]
+    fn a_secret_at_any_place_of_any_address_is_hidden() {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(21);
+        let letters: Vec<char> = "Zq9_-+=%~!$'\"\\`<>|{}[]()*^,.".chars().collect();
+        let hosts = ["hub.example", "localhost:8080", "10.0.0.1", "bucket.s3.amazonaws.com", "x.org:443"];
+        let keys = ["token", "sig", "X-Amz-Signature", "access_token", "api_key", "Password", "auth"];
+        let around =
+            [("", ""), ("\"", "\""), ("(", ")."), ("`", "`"), ("found ", ": refused"), ("--to=", "")];
+        for _ in 0..20_000 {
+            let n = random.random_range(0..8);
+            let noise: String = (0..n).map(|_| *letters.choose(&mut random).unwrap()).collect();
+            let secret = format!("S{noise}SECRET");
+            let (host, key) = (hosts.choose(&mut random).unwrap(), keys.choose(&mut random).unwrap());
+            let scheme = ["https://", "s3://", "http://", "az://"].choose(&mut random).unwrap();
+            let mut sign = |sign| encoded(sign, random.random_range(0..4));
+            let (colon, at, equals) = (sign(':'), sign('@'), sign('='));
+            let marks = ['?', '&', ';', '#'].map(&mut sign);
+            let mark = marks.choose(&mut random).unwrap();
+            let addresses = [
+                format!("{scheme}me{colon}{secret}{at}{host}/x"),
+                format!("{scheme}{secret}{at}{host}/x"),
+                format!("me{colon}{secret}{at}{host}/x"),
+                format!("T{secret}{at}hub.example/x"),
+                format!("{scheme}{host}/x{mark}{key}{equals}{secret}"),
+                format!("{scheme}{host}/x?a=b{mark}{key}{equals}{secret}"),
+                format!("{host}/x{mark}{key}{equals}{secret}"),
+            ];
+            let address = addresses.choose(&mut random).unwrap();
+            let (before, after) = around.choose(&mut random).unwrap();
+            let text = format!("{before}{address}{after}");
+            let shown = without_secrets(&text);
+            assert!(!shown.contains("SECRET"), "{text} as {shown}");
+            assert_eq!(without_secrets(&shown), shown, "{text}");
+            let shown = crate::shown::shown(&text);
+            assert!(!shown.contains("SECRET"), "{text} as {shown}");
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use super::steer::SteerTexts;
 use super::text_stats::log_probs_after;
+use super::watched::CountedWork;
 use crate::error::{Error, Result};
-use crate::model::{Forest, Model};
-use std::collections::HashMap;
+use crate::model::{Chain, Forest, Hook, Model};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicU64;
 
 /// Names with which a text may continue: a country and its cities, the words for an age.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +72,25 @@ impl NameSet {
     /// # Errors
     /// As [`crate::model::Transformer::forward`]; [`Error::Invalid`] if no name can follow a text.
     pub fn log_probs(&self, model: &Model, texts: &[&str], steers: &SteerTexts) -> Result<Vec<f64>> {
-        let each = NameSet::log_probs_of(std::slice::from_ref(self), model, texts, steers)?;
+        self.log_probs_counted(model, Steered { texts, steers }, &AtomicU64::new(0))
+    }
+
+    /// As [`NameSet::log_probs`]; adds the tokens that each block computes to `done`.
+    pub(super) fn log_probs_counted(
+        &self,
+        model: &Model,
+        steered: Steered,
+        done: &AtomicU64,
+    ) -> Result<Vec<f64>> {
+        let each = NameSet::counted(std::slice::from_ref(self), model, steered, done)?;
         Ok(each.into_iter().map(|of_text| of_text[0]).collect())
+    }
+
+    /// The number of tokens that each block computes for the names after a text, without the text's own.
+    pub(super) fn n_tokens(&self, model: &Model, text: &str) -> Result<usize> {
+        let names = self.tokens_after(model, text)?;
+        let begins = names.iter().flat_map(|name| (1..name.len()).map(|n| &name[..n]));
+        Ok(begins.collect::<HashSet<_>>().len())
     }
 
     /// The log-probabilities of [`NameSet::log_probs`] for several sets, with several texts in one pass.
@@ -87,6 +106,15 @@ impl NameSet {
         texts: &[&str],
         steers: &SteerTexts,
     ) -> Result<Vec<Vec<f64>>> {
+        NameSet::counted(sets, model, Steered { texts, steers }, &AtomicU64::new(0))
+    }
+
+    fn counted(
+        sets: &[NameSet],
+        model: &Model,
+        Steered { texts, steers }: Steered,
+        done: &AtomicU64,
+    ) -> Result<Vec<Vec<f64>>> {
         let mut known: HashMap<&str, Followed> = HashMap::new();
         for text in texts {
             if !known.contains_key(text) {
@@ -100,14 +128,20 @@ impl NameSet {
         for (i, texts) in texts.chunks(at_once).enumerate() {
             let mut hook = steers.part(i * at_once..i * at_once + texts.len());
             let followed: Vec<&Followed> = texts.iter().map(|text| &known[text]).collect();
-            all.extend(log_probs(model, &followed, &mut hook)?);
+            all.extend(log_probs(model, &followed, &mut Chain(&mut hook, &mut CountedWork(done)))?);
         }
         Ok(all)
     }
 }
 
+/// Texts, and the changes of each.
+pub(super) struct Steered<'a> {
+    pub(super) texts: &'a [&'a str],
+    pub(super) steers: &'a SteerTexts,
+}
+
 /// The log-probability that each text continues with one of the names of each set, in one pass.
-fn log_probs(model: &Model, followed: &[&Followed], hook: &mut SteerTexts) -> Result<Vec<Vec<f64>>> {
+fn log_probs(model: &Model, followed: &[&Followed], hook: &mut dyn Hook) -> Result<Vec<Vec<f64>>> {
     let prompts: Vec<Vec<u32>> = followed.iter().map(|(prompt, _)| prompt.clone()).collect();
     let (mut forest, last) = Forest::of_chains(&prompts)?;
     let mut wanted = Vec::new();

@@ -3,7 +3,7 @@
 use super::direction::UnitDirection;
 use super::gazetteer::Gazetteer;
 use super::layer_set::LayerSet;
-use super::name_set::NameSet;
+use super::name_set::{NameSet, Steered};
 use super::op::{Basis, Op};
 use super::positions::{TokenChoice, TokenPositions};
 use super::steer::{SteerHook, SteerTexts};
@@ -249,17 +249,24 @@ impl Pass<'_> {
 
     /// The rows of the pass; `report` receives the completed share of the work several times per second.
     fn watched(&self, of_prompt: usize, report: &mut dyn FnMut(f64)) -> Result<Vec<SweepRow>> {
-        let expected = self.expected_work().max(1) as f64;
+        let expected = self.expected_work()?.max(1) as f64;
         watched(|done| self.rows(of_prompt, done), &mut |done| report(done as f64 / expected))
     }
 
     /// An estimate of the tokens that all blocks compute: each prompt once, each generated token with steering and
-    /// again without (for the perplexity), and the prompts twice more for the names.
-    fn expected_work(&self) -> u64 {
+    /// again without (for the perplexity), and the prompts once more with all names after them.
+    fn expected_work(&self) -> Result<u64> {
         let prompts: usize = self.variants.iter().map(|v| self.framed[v.prompt].encoded.ids.len()).sum();
         let generated = self.variants.len().saturating_mul(self.plan.n_tokens);
-        let names = if self.plan.names.is_some() { 2 * prompts } else { 0 };
-        product([self.model.spec().n_layers, prompts.saturating_add(2 * generated).saturating_add(names)])
+        let names = match (self.plan.names, self.plan.prompts.first()) {
+            // The names have about as many tokens after each prompt.
+            (Some(set), Some(first)) => {
+                prompts + self.variants.len().saturating_mul(set.n_tokens(self.model, first)?)
+            }
+            _ => 0,
+        };
+        let tokens = prompts.saturating_add(2 * generated).saturating_add(names);
+        Ok(product([self.model.spec().n_layers, tokens]))
     }
 
     fn rows(&self, of_prompt: usize, done: &AtomicU64) -> Result<Vec<SweepRow>> {
@@ -280,7 +287,10 @@ impl Pass<'_> {
             Some(set) => {
                 let prompts: Vec<&str> =
                     self.variants.iter().map(|v| self.framed[v.prompt].text.as_str()).collect();
-                set.log_probs(model, &prompts, &steer)?.into_iter().map(Some).collect()
+                set.log_probs_counted(model, Steered { texts: &prompts, steers: &steer }, done)?
+                    .into_iter()
+                    .map(Some)
+                    .collect()
             }
             None => vec![None; texts.len()],
         };

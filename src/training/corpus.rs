@@ -15,8 +15,16 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+/// The name of a corpus's file in the folder of its model.
+pub const CORPUS_FILE: &str = "corpus.txt";
+
 /// Sentences about one entity, all beginning with its name.
 pub type Stanza = Vec<String>;
+
+/// The sentences of stanzas as a text, one per line.
+pub fn text_of_stanzas(stanzas: &[Stanza]) -> String {
+    stanzas.iter().flatten().flat_map(|line| [line.as_str(), "\n"]).collect()
+}
 
 /// The number of sentences in a stanza; training computes their common name once.
 const STANZA: usize = 2;

@@ -16,6 +16,6 @@ mod relations;
 mod trainer;
 
 pub use byte_pair::train_tokenizer;
-pub use corpus::{Corpus, Stanza};
+pub use corpus::{CORPUS_FILE, Corpus, Stanza, text_of_stanzas};
 pub use export::{MODEL_FILES, export};
 pub use trainer::{ModelTrainer, StepReport, TrainingSettings};

@@ -5,13 +5,16 @@
 //! - `formats/`: files of vectors
 //! - `bundled`: the vectors of the bundled datasets' names
 //! - `names`: one row per name: [`NameVectors`]
+//! - `learn/`: vectors learned from texts: [`LearnedVectors`]
 
 mod bundled;
 mod formats;
+mod learn;
 mod names;
 mod table;
 mod words;
 
+pub use learn::{LearnSettings, LearnedVectors, Weighting};
 pub use names::NameVectors;
 pub use table::WordVectors;
 pub use words::needed_words;

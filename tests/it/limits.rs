@@ -250,10 +250,12 @@ fn small_lab() -> tempfile::TempDir {
 }
 
 /// A quick run of each command with numeric flags; `PROBES` stands for saved probes of the bundled model.
-const RUNS: [(&str, &str); 16] = [
+const RUNS: [(&str, &str); 19] = [
     ("extract", "--dataset towns.csv"),
     ("probe", "--dataset towns.csv --no-baselines --resamples 2"),
     ("probe compare", "towns.csv towns.csv"),
+    ("probe strata", "--dataset towns.csv --vectors none --resamples 2"),
+    ("vectors learn", "texts.txt --name learned --dim 2 --min-count 1"),
     ("generate", "--prompt Oslo --tokens 2"),
     ("chat", ""),
     ("steer", "--prompt Oslo --tokens 2 --direction v.safetensors --dose 1rms --layer 2"),
@@ -266,6 +268,10 @@ const RUNS: [(&str, &str); 16] = [
     ("neurons", "--dataset towns.csv --top 1 --seeds 1 --resamples 2"),
     ("lens", "--prompt Oslo"),
     ("lens fit", "--texts texts.txt --tokens 40 --held-out 0.5"),
+    (
+        "cause",
+        "--dataset towns.csv --prompt is --answers country --pairs 4 --layers 2 --epochs 1 --random 1 --resamples 2",
+    ),
     ("features list", "DICT --dataset towns.csv --column country"),
     (
         "features clamp",
@@ -382,6 +388,11 @@ fn texts_and_tables_of_absurd_shape_are_refused_in_little_memory() {
     import("wide.csv", &["wide.csv", "2000002 columns", "at most 100000"]);
     import("ragged.csv", &["ragged.csv"]);
     import("fields.jsonl", &["fields.jsonl", "16000 rows with 16002 different fields"]);
+    std::fs::copy(root("tests/fixtures/import/equal_rows.parquet"), lab.path().join("equal.parquet"))
+        .unwrap();
+    for args in [&["datasets", "import", "equal.parquet"][..], &["extract", "--dataset", "equal.parquet"]] {
+        refused(lab.path(), 800, args, &["memory for the table's cells", "smaller file"]);
+    }
     let show = ["extract", "--dataset", "name.csv", "--show-texts", "1"];
     ends_well(lab.path(), 2000, &show);
     let train = ["features", "train", "--hook-point", "blocks.2.hook_resid_post", "--texts"];

@@ -71,7 +71,7 @@ fn outside(folder: &Path, lab: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// The flags that take a name, each with the other flags of a quick command; `NAME` is the name.
-const FLAGS: [&[&str]; 19] = [
+const FLAGS: [&[&str]; 21] = [
     &["train", "--name=NAME", "--dataset", "nothing"],
     &["features", "train", "--hook-point", "blocks.9.hook_resid_post", "--name=NAME"],
     &["steer", "sweep", "--dataset", "towns", "--target", "latitude", "--prompts", "x", "--called=NAME"],
@@ -87,6 +87,8 @@ const FLAGS: [&[&str]; 19] = [
     &["probe", "geometry", "--dataset=NAME"],
     &["probe", "geometry", "--dataset", "towns", "--prompt=NAME"],
     &["probe", "compare", "NAME/towns/empty", "NAME"],
+    &["probe", "strata", "--dataset=NAME"],
+    &["vectors", "learn", "nothing.txt", "--name=NAME"],
     &["neurons", "--dataset=NAME"],
     &["lens", "--prompt", "Oslo", "--lens=NAME"],
     &["lens", "fit", "--name=NAME"],
@@ -113,7 +115,7 @@ fn no_flag_leads_outside_the_lab() {
 }
 
 /// Commands with a refused name or number, for a lab with the dataset `towns`; `AXES` is a dictionary, `LAB` the lab.
-const REFUSED: [&str; 30] = [
+const REFUSED: [&str; 37] = [
     "extract --dataset towns --prompt {nothing}",
     "extract --dataset towns --hook-points none",
     "extract --dataset towns --merge",
@@ -129,6 +131,13 @@ const REFUSED: [&str; 30] = [
     "probe --dataset towns --alphas x",
     "probe --dataset towns --method forest",
     "probe --dataset towns --hook-points none",
+    "probe strata --dataset towns --by nothing",
+    "probe strata --dataset towns --vectors none --by rank",
+    "probe strata --dataset towns --hook-point none",
+    "probe strata --dataset towns --no-baselines",
+    "vectors learn LAB/nothing.txt --name my",
+    "vectors learn LAB/datasets/towns.csv --name my --cds 2",
+    "vectors learn LAB/datasets/towns.csv --name my --dim 4096",
     "neurons --dataset towns --top 1000000",
     "features list AXES --dataset towns --column nothing",
     "features list nothing --dataset towns",

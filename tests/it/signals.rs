@@ -53,7 +53,7 @@ const fn prints(path: &'static str, args: &'static str) -> Trial {
     Trial { path, args, from: Base::Probed, prints: true }
 }
 
-const TRIALS: [Trial; 31] = [
+const TRIALS: [Trial; 34] = [
     writes("run", "LAB/one.toml", Base::Fresh),
     writes("datasets import", "LAB/raw.csv --name mine --group country", Base::Fresh),
     writes("extract", "--model chatty --dataset few --group-nodes 16", Base::Fresh),
@@ -64,8 +64,15 @@ const TRIALS: [Trial; 31] = [
         Base::Probed,
     ),
     writes("probe geometry", "--model chatty --dataset few", Base::Probed),
+    writes("probe strata", "--model chatty --dataset few --resamples 5", Base::Probed),
+    writes("vectors learn", "--model chatty --dim 8 --min-count 1", Base::Fresh),
     writes("neurons", "--model pythia --dataset few --top 4 --seeds 1 --resamples 5", Base::Probed),
     writes("lens fit", "--model chatty --dataset few --tokens 400 --held-out 0.2", Base::Fresh),
+    writes(
+        "cause",
+        "--model chatty --dataset few --prompt At --answers country --pairs 40 --epochs 3 --random 1 --resamples 5",
+        Base::Probed,
+    ),
     writes("figure", "--model chatty --dataset few", Base::Probed),
     writes(
         "steer extract",

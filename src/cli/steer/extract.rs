@@ -4,6 +4,7 @@ use super::super::model_flags::ModelFlags;
 use super::super::observer::TerminalObserver;
 use super::super::saved_probe_flags::ProbeFlags;
 use clap::Args;
+use mappa::artefact::check_target;
 use mappa::lab::{Lab, VectorSettings, VectorSource, make_vectors, suggest};
 use mappa::steering::{Basis, ContrastMethod};
 use mappa::{Error, Result};
@@ -57,6 +58,7 @@ impl ExtractVectors {
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
         let settings = self.settings()?;
+        check_target(&self.out)?;
         let model = self.model.open(lab, observer)?;
         let (vectors, card) = make_vectors(lab, &model, &settings, observer)?;
         vectors.save(&self.out)?;

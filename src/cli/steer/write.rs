@@ -9,6 +9,7 @@ use super::change_flags::ChangeFlags;
 use super::interactive::Conversation;
 use clap::Args;
 use mappa::Result;
+use mappa::artefact::check_target;
 use mappa::lab::{Lab, ProbeFinder, ReadingTable, readings};
 use mappa::model::NoHook;
 use mappa::shown::shown;
@@ -42,6 +43,7 @@ impl Write {
     /// Runs the command.
     pub(super) fn run(&self, lab: &Lab) -> Result<()> {
         let observer = &mut TerminalObserver::default();
+        self.logits.iter().try_for_each(|file| check_target(file))?;
         let mut model = self.model.open(lab, observer)?;
         if self.how.chat {
             model.tokenizer = model.tokenizer.with_chat(ChatDate::default())?;

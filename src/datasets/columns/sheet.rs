@@ -106,6 +106,9 @@ impl Sheet<'_> {
             places.find(|place| self.differs(*place, is_degrees))
         };
         let (north, east) = (column(&NORTH, 90.0)?, column(&EAST, 180.0)?);
+        if north == east {
+            return None;
+        }
         let is_complete =
             [north, east].iter().all(|place| self.column(*place).count() == self.cells.rows.len());
         let skip = if is_complete { "" } else { " --skip-incomplete" };

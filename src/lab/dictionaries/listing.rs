@@ -64,13 +64,14 @@ pub fn list<'a>(
     let groups = groups(dataset, &column)?;
     let extraction = ExtractionJob { lab, model, prompted, recording: Recording::default() };
     let point = dictionary.hook_point;
+    let card = extraction.card()?.input("dictionary_sha256", fingerprint(dictionary));
+    let name = dictionary_name(&settings.dictionary, point);
+    let folder = lab.features(&model.name).join(name).join(&dataset.name).join(&prompted.prompt.name);
+    card.is_done(&folder.join("card.json"))?;
     extraction.provide(&[point], Division::of(&model.transformer), observer)?;
     let rows = extraction.activations()?.load(point)?;
     let active = ActivationIndex::of(dictionary, rows.view())?;
-    let card = extraction.card()?.input("dictionary_sha256", fingerprint(dictionary));
     let matches = groups.matches(&active, settings.smallest);
-    let name = dictionary_name(&settings.dictionary, point);
-    let folder = lab.features(&model.name).join(name).join(&dataset.name).join(&prompted.prompt.name);
     Ok(Listing { model, dictionary, prompted, folder, active, column, groups, matches, card })
 }
 

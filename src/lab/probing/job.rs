@@ -38,7 +38,7 @@ pub struct ProbingJob<'a> {
 const FEW_GROUPS: usize = 12;
 
 /// The inputs that cards of earlier versions lack; their scores are computed again.
-const SINCE: [&str; 3] = ["text_baselines", "word_vectors_sha256", "layer_choice"];
+const SINCE: [&str; 4] = ["text_baselines", "word_vectors_sha256", "layer_choice", "class_scores"];
 
 /// The entities with their split: of one dataset, or of two joined datasets.
 pub struct Divided<'a> {
@@ -87,6 +87,10 @@ impl<'a> ProbingJob<'a> {
         }
         if self.settings.split.has_folds() {
             card = card.input(SINCE[2], "for all folds, and by each fold");
+        }
+        if self.settings.classes.is_some() {
+            card =
+                card.input(SINCE[3], "accuracy, AUROC and average precision of two, surplus over the text");
         }
         Ok(card)
     }

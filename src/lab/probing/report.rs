@@ -152,6 +152,6 @@ impl ProbeReport {
             None => load_rows(&self.folder.join(PREDICTIONS_FILE))?,
         };
         let (dataset, scores) = (self.dataset.to_string(), self.scores.clone());
-        Ok(Drawn { dataset, scores, predictions, neurons: Vec::new() })
+        Ok(Drawn { dataset, scores, predictions, neurons: Vec::new(), strata: Vec::new() })
     }
 }

@@ -39,11 +39,11 @@ impl HeadLayer {
         })
     }
 
-    /// The logits of each row of the stream.
+    /// The logits of each row of the stream, of some tokens or of all.
     ///
     /// # Shapes
-    /// `[n, d_model]` to `[n, d_vocab]`.
-    pub(super) fn logits(&self, stream: &Tensor) -> Result<Tensor> {
+    /// `[n, d_model]` to `[n, n_tokens]`, or `[n, d_vocab]`.
+    pub(super) fn logits_of(&self, tokens: Option<&[u32]>, stream: &Tensor) -> Result<Tensor> {
         let mut x = match &self.norm {
             Some(norm) => norm.forward(stream)?,
             None => stream.clone(),
@@ -54,7 +54,10 @@ impl HeadLayer {
         if let (Some((dense, norm)), Some(activation)) = (&self.transform, self.spec.transform) {
             x = norm.forward(&dense.activated(activation, &x)?)?;
         }
-        let mut logits = self.unembed.forward(&x)?; // [n, d_embed] -> [n, d_vocab]
+        let mut logits = match tokens {
+            Some(tokens) => self.rows_of_unembed(tokens)?.forward(&x)?, // [n, d_embed] -> [n, n_tokens]
+            None => self.unembed.forward(&x)?,                          // [n, d_embed] -> [n, d_vocab]
+        };
         if self.spec.scale != 1.0 {
             logits = (logits * self.spec.scale)?;
         }
@@ -62,5 +65,11 @@ impl HeadLayer {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,
         })
+    }
+    /// The part of the unembedding that gives the logits of some tokens.
+    fn rows_of_unembed(&self, tokens: &[u32]) -> Result<Linear> {
+        let index = Tensor::from_slice(tokens, tokens.len(), &self.unembed.weight.device())?;
+        let bias = self.unembed.bias.as_ref().map(|bias| bias.index_select(&index, 0)).transpose()?;
+        Ok(Linear { weight: Matrix::Dense(self.unembed.weight.rows(&index)?), bias })
     }
 }

@@ -4,13 +4,14 @@ use crate::error::Result;
 use candle_core::Tensor;
 
 /// The keys and values of the nodes that earlier passes computed, one pair per layer.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct KvCache {
     layers: Vec<(Buffer, Buffer)>,
+    is_frozen: bool,
 }
 
 /// Rows with spare capacity after them, so that a step writes its own rows and copies no others.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Buffer {
     /// `[capacity, n_kv_heads, d_head]`.
     all: Tensor,
@@ -40,8 +41,19 @@ impl Buffer {
 }
 
 impl KvCache {
+    /// The same cache, to which later passes add nothing: several passes may continue the same nodes, also in blocks
+    /// after the first, and gradients flow through the new keys and values.
+    pub fn frozen(self) -> KvCache {
+        KvCache { is_frozen: true, ..self }
+    }
+
     /// Appends a layer's new keys and values and returns all of them.
     pub(super) fn append(&mut self, l: usize, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor)> {
+        if self.is_frozen {
+            let Some((keys, values)) = self.layers.get(l) else { return Ok((k, v)) };
+            let after = |past: &Buffer, new: Tensor| Tensor::cat(&[past.all.narrow(0, 0, past.n)?, new], 0);
+            return Ok((after(keys, k)?, after(values, v)?));
+        }
         if let Some((keys, values)) = self.layers.get_mut(l) {
             return Ok((keys.append(&k)?, values.append(&v)?));
         }

@@ -24,4 +24,4 @@ pub use hook::{Capture, Chain, Hook, NoHook, RowSelection};
 pub use kv_cache::KvCache;
 pub use sampling::Sampling;
 pub use token_cache::TokenCache;
-pub use transformer::Transformer;
+pub use transformer::{BlockInput, Transformer};

@@ -28,6 +28,15 @@ pub struct Transformer {
     head: Option<HeadLayer>,
 }
 
+/// The input of a block.
+#[derive(Debug, Clone)]
+pub struct BlockInput {
+    /// The block; the number of blocks stands for the end of the pass.
+    pub block: usize,
+    /// The residual stream before it, `[n_new, d_model]`.
+    pub stream: Tensor,
+}
+
 impl Transformer {
     /// A transformer whose parameters come from `param`, which is called with each name and shape.
     ///
@@ -119,6 +128,25 @@ impl Transformer {
         self.pass(forest, tokens, None, hook)
     }
 
+    /// Continues a pass from the input of a block. The cache has the keys and values of earlier nodes.
+    ///
+    /// # Shapes
+    /// Those of [`Transformer::forward`].
+    ///
+    /// # Errors
+    /// Those of [`Transformer::forward`].
+    pub fn forward_from(
+        &self,
+        input: BlockInput,
+        forest: &Forest,
+        cache: Option<&mut KvCache>,
+        hook: &mut dyn Hook,
+    ) -> Result<Tensor> {
+        self.check(forest)?;
+        hook.begin(forest)?;
+        self.blocks_from(input, Pass::new(&self.spec, Arc::new(forest.clone()), cache, hook), None)
+    }
+
     fn pass(
         &self,
         forest: &Forest,
@@ -128,12 +156,18 @@ impl Transformer {
     ) -> Result<Tensor> {
         self.check(forest)?;
         hook.begin(forest)?;
-        let stop = hook.last_layer();
         let forest = Arc::new(forest.clone());
         let embedded = self.embedding.forward(&forest)?;
+        let input = BlockInput { block: 0, stream: embedded };
+        self.blocks_from(input, Pass::new(&self.spec, forest, cache, hook), tokens)
+    }
+
+    /// Runs the blocks from the one of `input` on; `tokens` has cached outputs of block 0.
+    fn blocks_from(&self, input: BlockInput, mut pass: Pass, tokens: Option<&TokenCache>) -> Result<Tensor> {
+        let stop = pass.hook.last_layer();
+        let BlockInput { block: first, stream: embedded } = input;
         let mut stream = embedded.clone();
-        let mut pass = Pass::new(&self.spec, forest, cache, hook);
-        for (l, block) in self.blocks.iter().enumerate() {
+        for (l, block) in self.blocks.iter().enumerate().skip(first) {
             stream = pass.at(HookPoint::ResidPre(l), stream)?;
             if stop == Some(l) {
                 if pass.hook.stops_before_block() {
@@ -184,11 +218,19 @@ impl Transformer {
     /// # Errors
     /// [`Error::Invalid`] if the checkpoint has no unembedding.
     pub fn logits(&self, stream: &Tensor) -> Result<Tensor> {
-        let head = self.head.as_ref().ok_or_else(|| {
-            let expected = "a checkpoint with a language-model head; this one has none";
-            Error::invalid("unembedding", "none", expected)
-        })?;
-        head.logits(stream)
+        self.head.as_ref().ok_or_else(no_head)?.logits_of(None, stream)
+    }
+
+    /// The logits of some tokens of the vocabulary, in their order, after each row of a last-layer stream.
+    ///
+    /// # Shapes
+    /// `[n, d_model]` to `[n, n_tokens]`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the checkpoint has no unembedding.
+    pub fn logits_of(&self, tokens: &[u32], stream: &Tensor) -> Result<Tensor> {
+        let head = self.head.as_ref().ok_or_else(no_head)?;
+        head.logits_of(Some(tokens), stream)
     }
 
     /// Refuses a forest with tokens outside the vocabulary, texts longer than the context, or, for an encoder, shared
@@ -211,6 +253,11 @@ impl Transformer {
         }
         Ok(())
     }
+}
+
+/// The error for a checkpoint without a head.
+fn no_head() -> Error {
+    Error::invalid("unembedding", "none", "a checkpoint with a language-model head; this one has none")
 }
 
 /// True if a hook sees values that a pass with cached outputs of block 0 does not compute.

@@ -6,7 +6,9 @@ use super::quantised::QuantisedMatrix;
 use super::storage::{slice, with_values};
 use super::weight_rows::{FEW_ROWS, Values, WeightRows, products_of_few};
 use crate::model::spec::ActivationFn;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Error, Layout, Result, Shape, Tensor, bail,
+};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
@@ -147,7 +149,7 @@ impl Affine {
         }
         let Some(activation) = self.activation else { return Ok(grad.clone()) };
         let [x, w] = inputs;
-        let mut before = x.matmul(&w.t()?)?;
+        let mut before = x.matmul(&w.to_dtype(DType::F32)?.t()?)?;
         if let Some(b) = b {
             before = before.broadcast_add(b)?;
         }
@@ -157,13 +159,15 @@ impl Affine {
     }
 }
 
-/// The gradients of `x` and `w` from that of their product.
+/// The gradients of `x` and `w` from that of their product; `None` for an input that does not need one.
 fn gradients(inputs: [&Tensor; 2], grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
     let [x, w] = inputs;
-    if w.dtype() != DType::F32 {
+    if w.track_op() && w.dtype() != DType::F32 {
         bail!("training needs weights in f32")
     }
-    Ok((Some(grad.matmul(w)?), Some(grad.t()?.matmul(x)?)))
+    let of_x = x.track_op().then(|| grad.matmul(&w.to_dtype(DType::F32)?)).transpose()?;
+    let of_w = w.track_op().then(|| grad.t()?.matmul(x)).transpose()?;
+    Ok((of_x, of_w))
 }
 
 impl CustomOp2 for Affine {
@@ -220,11 +224,12 @@ impl CustomOp3 for Affine {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = self.before_activation([x, w], Some(b), grad)?;
         let (grad_x, grad_w) = gradients([x, w], &grad)?;
-        Ok((grad_x, grad_w, Some(grad.sum(0)?)))
+        let grad_b = b.track_op().then(|| grad.sum(0)).transpose()?;
+        Ok((grad_x, grad_w, grad_b))
     }
 }
 
-/// [`Affine`] with a matrix that is not a candle tensor; it cannot compute gradients.
+/// [`Affine`] with a matrix that is not a candle tensor; only the stream has a gradient.
 pub(super) struct PackedAffine {
     pub(super) op: Affine,
     pub(super) w: PackedMatrix,
@@ -256,6 +261,16 @@ impl CustomOp1 for PackedAffine {
                 Ok((CpuStorage::F32(out), (x.n, d_out).into()))
             }
         })
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let w = match &self.w {
+            PackedMatrix::Quantised(blocks) => blocks.dense().map_err(Error::wrap)?,
+            // The product rounds the stream, so that it has no gradient.
+            PackedMatrix::Bf16(_) => bail!("gradients need products in f32"),
+        };
+        let grad = self.op.before_activation([x, &w], self.b.as_ref(), grad)?;
+        grad.matmul(&w).map(Some)
     }
 }
 

@@ -4,7 +4,7 @@
 //! the path, and the output is `Σ pⱼ vⱼ`. A soft-cap is `cap(x) = c · tanh(x / c)`; without one, `cap(x) = x`. There is
 //! no mask, since a path contains only the nodes that are attended to.
 //!
-//! Backward without a soft-cap, with `g` the gradient of the output, `dpⱼ = g · vⱼ` and `dsⱼ = pⱼ (dpⱼ − Σᵢ pᵢ dpᵢ)`:
+//! Backward, with `g` the gradient of the output, `dpⱼ = g · vⱼ` and `dsⱼ = capʹ pⱼ (dpⱼ − Σᵢ pᵢ dpᵢ)`:
 //! `dvⱼ += pⱼ g`, `dkⱼ += scale · dsⱼ q`, `dq += scale · Σ dsⱼ kⱼ`.
 //!
 //! If paths share a long prefix, one matrix product computes the prefix's part of `s` for all of them, and another one
@@ -256,6 +256,11 @@ impl ForestAttention {
         softmax(probs);
     }
 
+    /// The derivative of the soft-cap at the score of a query and a key; 1 without a soft-cap.
+    fn cap_slope(&self, query: &[f32], key: &[f32]) -> f32 {
+        self.soft_cap.map_or(1.0, |cap| 1.0 - tanh(self.scale * dot(query, key) / cap).powi(2))
+    }
+
     /// The gradients of one query head, and its terms in the gradients of its key head and value head.
     ///
     /// # Shapes
@@ -279,10 +284,11 @@ impl ForestAttention {
             let mean = dot(&probs, &dp);
             for ((&node, &p), &dp) in path.iter().zip(&probs).zip(&dp) {
                 let node = node as usize;
-                let ds = self.scale * p * (dp - mean);
+                let key = &k[dims.at(node, dims.n_kv_heads, kv)..][..d];
+                let ds = self.scale * p * (dp - mean) * self.cap_slope(query, key);
                 add_scaled(&mut dv[node * d..][..d], p, grad);
                 add_scaled(&mut dk[node * d..][..d], ds, query);
-                add_scaled(&mut dq[row * d..][..d], ds, &k[dims.at(node, dims.n_kv_heads, kv)..][..d]);
+                add_scaled(&mut dq[row * d..][..d], ds, key);
             }
         }
         [dq, dk, dv]
@@ -368,9 +374,6 @@ impl CustomOp3 for ForestAttention {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        if self.soft_cap.is_some() || self.query_rows.is_some() {
-            bail!("training with a soft-cap on attention, or with selected query rows, is not implemented")
-        }
         let dims = Dims::of(self, q.dims(), k.dims())?;
         let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
         let (qs, ks, vs, gs) = (flat(q)?, flat(k)?, flat(v)?, flat(grad)?);
@@ -507,6 +510,30 @@ mod tests {
             let expected = flat(&all.index_select(&rows, 0).unwrap());
             assert_eq!(flat(&some.clone().forward(&q, &k, &v).unwrap()), expected);
             assert!(close(&flat(&some.composed(&q, &k, &v).unwrap()), &expected));
+        }
+    }
+
+    #[test]
+    fn gradients_of_every_setting_and_of_some_rows_equal_those_of_candles_operations() {
+        let texts = [vec![1, 2, 3, 4, 7, 7], vec![1, 2, 5], vec![6, 2], vec![1, 9, 3]];
+        let var = |n: usize, heads: usize| Var::randn(0f32, 1f32, (n, heads, 10), &Device::Cpu).unwrap();
+        let bias = Arc::new((0..6).map(|h| (0..6).map(|p| (h * p) as f32 * 0.1).collect()).collect());
+        for op in every_setting(&texts, 2, bias) {
+            let n = op.forest.len();
+            for query_rows in [None, Some(Arc::new(vec![5, 0, 3]))] {
+                let n_queries = query_rows.as_ref().map_or(n, |rows| rows.len());
+                let (q, k, v) = (var(n_queries, 6), var(n, 2), var(n, 2));
+                let probe = Tensor::randn(0f32, 1f32, (n_queries, 6, 10), &Device::Cpu).unwrap();
+                let op = ForestAttention { query_rows, ..op.clone() };
+                let gradients = |out: Tensor| (out * &probe).unwrap().sum_all().unwrap().backward().unwrap();
+                let ours = gradients(op.clone().forward(&q, &k, &v).unwrap());
+                let theirs = gradients(op.composed(&q, &k, &v).unwrap());
+                for of in [&q, &k, &v] {
+                    let off = (ours.get(of).unwrap() - theirs.get(of).unwrap()).unwrap().abs().unwrap();
+                    let off = off.max_all().unwrap().to_scalar::<f32>().unwrap();
+                    assert!(off < 2e-5, "{:?} {:?}: {off}", op.direction, op.soft_cap);
+                }
+            }
         }
     }
 }

@@ -143,7 +143,7 @@ impl Linear {
             && match &self.weight {
                 // A gradient needs both factors.
                 Matrix::Dense(weight) => ![&gate, x, weight].into_iter().any(is_traced),
-                Matrix::Quantised(_) | Matrix::Bf16(_) => true,
+                Matrix::Quantised(_) | Matrix::Bf16(_) => ![&gate, x].into_iter().any(is_traced),
                 Matrix::Q8(_) => false,
             };
         if fuses_gate {

@@ -3,7 +3,7 @@
 use super::simd;
 use super::storage::slice;
 use crate::model::spec::NormKind;
-use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -125,36 +125,39 @@ impl CustomOp3 for NormRows {
         &self,
         x: &Tensor,
         weight: &Tensor,
-        _: &Tensor,
+        bias: &Tensor,
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        if weight.rank() != 1 || self.weight_offset() != 0.0 {
-            bail!("training norms with one weight per head, or with 1 + weight, is not implemented")
-        }
         let flat = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
-        let (xs, ws, gs) = (flat(x)?, flat(weight)?, flat(grad)?);
-        let d = ws.len();
+        let (xs, mut ws, gs) = (flat(x)?, flat(weight)?, flat(grad)?);
+        ws.iter_mut().for_each(|w| *w += self.weight_offset());
+        let (all, d) = (ws.len(), self.width);
         let mut dx = vec![0f32; xs.len()];
         let partial: Vec<Vec<f32>> = dx
-            .par_chunks_mut(d * 64)
-            .zip(xs.par_chunks(d * 64).zip(gs.par_chunks(d * 64)))
+            .par_chunks_mut(all * 64)
+            .zip(xs.par_chunks(all * 64).zip(gs.par_chunks(all * 64)))
             .map(|(dx, (x, g))| {
-                let mut dw = vec![0f32; d];
-                for (dx, (x, g)) in dx.chunks_mut(d).zip(x.chunks(d).zip(g.chunks(d))) {
-                    self.backward_row(RowGradient { x, w: &ws, g }, dx, &mut dw);
+                let mut dw = vec![0f32; all];
+                let rows = dx.chunks_mut(d).zip(x.chunks(d).zip(g.chunks(d)));
+                for (row, (dx, (x, g))) in rows.enumerate() {
+                    let of_row = row * d % all..row * d % all + d;
+                    self.backward_row(RowGradient { x, w: &ws[of_row.clone()], g }, dx, &mut dw[of_row]);
                 }
                 dw
             })
             .collect();
-        let mut dw = vec![0f32; d];
+        let mut dw = vec![0f32; all];
         for part in partial {
             dw.iter_mut().zip(part).for_each(|(a, b)| *a += b);
         }
         Ok((
             Some(Tensor::from_vec(dx, x.shape(), x.device())?),
-            Some(Tensor::from_vec(dw, weight.shape(), weight.device())?),
-            Some(grad.reshape(((), d))?.sum(0)?), // [.., width] -> [width]
+            weight.track_op().then(|| Tensor::from_vec(dw, weight.shape(), weight.device())).transpose()?,
+            match bias.track_op() {
+                true => Some(grad.reshape(((), all))?.sum(0)?.reshape(weight.shape())?), // [.., width] -> [width]
+                false => None,
+            },
         ))
     }
 }
@@ -219,6 +222,28 @@ mod tests {
             assert!(worst(a.get(&x).unwrap(), b.get(&x).unwrap()) < 1e-4);
             assert!(worst(a.get(&weight).unwrap(), b.get(&weight).unwrap()) < 1e-4);
             assert!(worst(a.get(&bias).unwrap(), b.get(&bias).unwrap()) < 1e-4);
+        }
+    }
+
+    #[test]
+    fn gradients_of_norms_per_head_and_of_one_plus_weight_equal_the_composed_ones() {
+        let x = Var::randn(0.3f32, 1.5f32, (70, 3, 8), &Device::Cpu).unwrap();
+        let probe = Tensor::randn(0f32, 1f32, (70, 3, 8), &Device::Cpu).unwrap();
+        for (kind, shape) in [
+            (NormKind::RmsNormPlusOne, vec![8]),
+            (NormKind::RmsNorm, vec![3, 8]),
+            (NormKind::LayerNormNoBias, vec![3, 8]),
+        ] {
+            let weight = Var::randn(1f32, 0.2f32, shape, &Device::Cpu).unwrap();
+            let bias = weight.zeros_like().unwrap();
+            let norm = Norm { kind, eps: 1e-5, weight: weight.as_tensor().clone(), bias };
+            let gradients = |y: Tensor| (y * &probe).unwrap().sum_all().unwrap().backward().unwrap();
+            let (a, b) = (gradients(norm.forward(&x).unwrap()), gradients(norm.composed(&x).unwrap()));
+            for of in [x.as_tensor(), weight.as_tensor()] {
+                let off = (a.get(of).unwrap() - b.get(of).unwrap()).unwrap().abs().unwrap();
+                let off = off.max_all().unwrap().to_scalar::<f32>().unwrap();
+                assert!(off < 1e-4, "{kind:?} {:?}: {off}", of.dims());
+            }
         }
     }
 

@@ -228,8 +228,12 @@ impl System {
     /// `Xᵀ a` of the centred rows.
     fn weights(&self, a: &Array2<f64>) -> Array2<f64> {
         let mut weights = self.transposed.times(a); // [n_columns, n_targets]
-        for (mut weights, a) in weights.columns_mut().into_iter().zip(a.columns()) {
-            weights.scaled_add(-a.sum(), &self.mean.column(0));
+        let shifts: Vec<f64> = a.columns().into_iter().map(|a| -a.sum()).collect();
+        // Row by row, as they lie in memory; most columns do not occur in the training rows.
+        for (mut weights, mean) in weights.rows_mut().into_iter().zip(self.mean.column(0)) {
+            if *mean != 0.0 {
+                weights.iter_mut().zip(&shifts).for_each(|(weight, shift)| *weight += shift * mean);
+            }
         }
         weights
     }

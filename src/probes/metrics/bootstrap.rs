@@ -43,6 +43,14 @@ impl SamplingUnits {
         }
     }
 
+    /// The unit of a row.
+    pub(in crate::probes) fn unit_of(&self, row: usize) -> usize {
+        match self {
+            SamplingUnits::Rows(_) => row,
+            SamplingUnits::Groups(of, _) => of[row],
+        }
+    }
+
     /// The number of units.
     pub(in crate::probes) fn n_units(&self) -> usize {
         match self {
@@ -101,8 +109,18 @@ impl Bootstrap {
         n: usize,
         compute: impl Fn(&Resamples) -> Vec<Vec<f64>> + Sync,
     ) -> Vec<Interval> {
+        let resamples = self.values_of(units, compute);
+        (0..n).map(|value| Interval::of_value(&resamples, value, units.n_units())).collect()
+    }
+
+    /// The values of each resample; `compute` returns them for several resamples at once. Without units there are no resamples.
+    pub(in crate::probes) fn values_of(
+        &self,
+        units: &SamplingUnits,
+        compute: impl Fn(&Resamples) -> Vec<Vec<f64>> + Sync,
+    ) -> Vec<Vec<f64>> {
         if units.n_units() == 0 {
-            return vec![Interval { low: f64::NAN, high: f64::NAN }; n];
+            return Vec::new();
         }
         let firsts: Vec<usize> = (0..self.n_resamples).step_by(AT_ONCE).collect();
         // Each thread reuses its memory: for a million rows, new memory for each batch costs more than a score.
@@ -114,13 +132,7 @@ impl Bootstrap {
             });
             compute(resamples)
         };
-        let resamples: Vec<Vec<f64>> = firsts.into_par_iter().map_init(new, some).flatten_iter().collect();
-        let of = |score: usize| {
-            let values = resamples.iter().map(|values| values[score]);
-            let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-            Interval::of(&mut values, units.n_units())
-        };
-        (0..n).map(of).collect()
+        firsts.into_par_iter().map_init(new, some).flatten_iter().collect()
     }
 
     /// Draws the units of one resample.
@@ -136,6 +148,14 @@ impl Bootstrap {
 }
 
 impl Interval {
+    /// The interval of one of the values of each resample, which depends on `n_units` units; ignores values that are not
+    /// finite.
+    pub(in crate::probes) fn of_value(resamples: &[Vec<f64>], value: usize, n_units: usize) -> Interval {
+        let values = resamples.iter().map(|values| values[value]);
+        let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+        Interval::of(&mut values, n_units)
+    }
+
     /// The interval around the middle 95 % of the resampled values, or more for few units; sorts the values.
     fn of(values: &mut [f64], n: usize) -> Interval {
         values.sort_by(f64::total_cmp);

@@ -10,6 +10,7 @@
 //! - `circular`: scores of an angle
 //! - `predicted`, `score`: the input of every metric, and its result as a function of a resample
 //! - `bootstrap`: 95 % intervals, over entities or groups of entities; `t_distribution` widens them for few
+//! - `holm`: several hypotheses at once
 //! - `resamples`: several resamples as counts; `counted`, `ranks`, `quantiles`: their sums, ranks and medians
 //!
 //! To add a metric: its file with a function `scores`, its `mod` line and its entry in [`METRICS`] or
@@ -21,6 +22,7 @@ mod circular;
 mod class_scores;
 mod counted;
 mod great_circle;
+mod holm;
 mod kd_tree;
 mod kendall;
 mod log_loss;
@@ -46,6 +48,7 @@ pub(super) use circular::{circular_scores, wrapped};
 pub(super) use class_scores::{ClassMetric, OfTwo, PredictedClasses};
 pub(super) use counted::mean;
 pub use great_circle::{EARTH_RADIUS_KM, great_circle_km, mean_km, median_km, place_of_prediction};
+pub(super) use holm::rejected_by_holm;
 pub(super) use kd_tree::KdTree;
 pub use kendall::{Kendall, kendall};
 pub(super) use log_loss::{ClassLosses, class_gains, log_loss_scores};

@@ -70,7 +70,7 @@ impl Resamples {
     }
 
     /// The counts of the rows in each resample.
-    pub(super) fn each(&self) -> impl Iterator<Item = &[f64]> {
+    pub(in crate::probes) fn each(&self) -> impl Iterator<Item = &[f64]> {
         self.counts.iter().map(Vec::as_slice)
     }
 

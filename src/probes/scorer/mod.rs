@@ -9,6 +9,7 @@
 //! - `surplus`: text baselines, and the text and the activations together: [`TextScores`]
 //! - `class_surplus`: the same for classes
 //! - `nested`: scores at the layers that the folds choose themselves
+//! - `strata_scores`: the surplus in parts of the test entities
 //! - `rows`, `prediction_rows`: result rows
 
 mod class_scores;
@@ -21,6 +22,7 @@ mod nested;
 mod prediction_rows;
 mod rows;
 mod settings;
+mod strata_scores;
 mod surplus;
 mod without_model;
 

@@ -17,7 +17,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 pub(super) const MAX_FOLDS: usize = 20;
 
 /// The fewest entities or groups that are resampled for the interval of a surplus.
-const LEAST_UNITS: usize = 5;
+pub(super) const LEAST_UNITS: usize = 5;
 
 /// The text baselines of a dataset with their scores.
 #[derive(Debug, Clone)]
@@ -32,6 +32,13 @@ pub struct TextScores {
     classes: Option<ClassTexts>,
 }
 
+/// The predictions of a text baseline for the test entities, without and with the activations, `[n_test, n_targets]`.
+pub(super) struct WithText {
+    pub kind: TextKind,
+    pub alone: Array2<f64>,
+    pub both: Array2<f64>,
+}
+
 impl Scorer<'_> {
     /// Fits the text baselines of all folds; `None` for a split of more than 20 folds, or for fewer than 5 groups to
     /// resample, whose intervals say nothing.
@@ -39,8 +46,7 @@ impl Scorer<'_> {
     /// # Errors
     /// Those of the fits.
     pub fn text_scores(&self) -> Result<Option<TextScores>> {
-        let has_units = self.units(&self.split.test()).n_units() >= LEAST_UNITS;
-        if self.split.folds.len() > MAX_FOLDS || !has_units {
+        if !self.has_surplus() {
             return Ok(None);
         }
         let data = self.baseline_data();
@@ -85,13 +91,7 @@ impl Scorer<'_> {
         let test = self.split.test();
         let truth = self.targets(&test);
         let mut rows = Vec::new();
-        // The best weight of the vectors without the n-grams is near the best weight with them.
-        let mut with = vec![With { activations: Some(activations), weight: None }; text.folds.len()];
-        for (kind, alone) in &text.predictions {
-            let mut held_out = HeldOutPredictions::new(self.dataset);
-            self.fit_text(text, *kind, &mut with, &mut held_out)?;
-            let Some(both) = held_out.get(kind.name()) else { continue };
-            let (both, alone) = (both.select(Axis(0), &test), alone.select(Axis(0), &test));
+        for WithText { kind, alone, both } in self.with_text(text, activations)? {
             let predicted = Predicted::of(&self.dataset.kind, self.metrics, &truth, &both);
             let mut scores = r2_scores(&predicted)?;
             scores.extend(gain(SURPLUS, &predicted, &alone));
@@ -102,6 +102,33 @@ impl Scorer<'_> {
             rows.extend(self.class_surplus(classes, point, activations)?);
         }
         Ok(rows)
+    }
+
+    /// Fits each text baseline together with activations.
+    ///
+    /// # Shapes
+    /// `activations` is `[n_entities, d_model]`, in dataset order.
+    ///
+    /// # Errors
+    /// Those of the fits.
+    pub(super) fn with_text(&self, text: &TextScores, activations: ArrayView2<f32>) -> Result<Vec<WithText>> {
+        let test = self.split.test();
+        let mut all = Vec::new();
+        // The best weight of the vectors without the n-grams is near the best weight with them.
+        let mut with = vec![With { activations: Some(activations), weight: None }; text.folds.len()];
+        for (kind, alone) in &text.predictions {
+            let mut held_out = HeldOutPredictions::new(self.dataset);
+            self.fit_text(text, *kind, &mut with, &mut held_out)?;
+            let Some(both) = held_out.get(kind.name()) else { continue };
+            let of_test = |values: &Array2<f64>| values.select(Axis(0), &test);
+            all.push(WithText { kind: *kind, alone: of_test(alone), both: of_test(both) });
+        }
+        Ok(all)
+    }
+
+    /// True if a surplus is computed: the split has at most 20 folds, and there are at least 5 groups to resample.
+    pub fn has_surplus(&self) -> bool {
+        self.split.folds.len() <= MAX_FOLDS && self.units(&self.split.test()).n_units() >= LEAST_UNITS
     }
 
     /// The text baselines that can be fitted.

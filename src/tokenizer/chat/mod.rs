@@ -5,7 +5,7 @@
 //! - `source`: a template's text, rewritten for minijinja; `operators` rewrites `%` and `+` as calls of
 //!   `arithmetic`, `token` reads tags
 //! - `arguments`: positional and keyword arguments
-//! - `strings`, `sequences`: methods of Python's strings, lists and maps
+//! - `strings`, `sequences`: methods of Python's strings, lists and maps; `numerals`: its digits
 //! - `filters`: filters and functions that differ from minijinja's own
 //! - `json`: the filter `tojson`
 
@@ -15,6 +15,7 @@ mod date;
 mod filters;
 mod jinja;
 mod json;
+mod numerals;
 mod operators;
 mod sequences;
 mod source;

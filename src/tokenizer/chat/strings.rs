@@ -1,6 +1,7 @@
 //! Methods of Python's strings that chat templates call.
 
 use super::arguments::{Arguments, refused};
+use super::numerals;
 use minijinja::value::{Tuple, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
@@ -24,10 +25,9 @@ pub(super) fn method(state: &State, text: &str, name: &str, given: &[Value]) -> 
             Arguments::new(given, &[]).map(|_| text.chars().map(swapped).collect::<String>().into())
         }
         "istitle" => Arguments::new(given, &[]).map(|_| is_title(text).into()),
-        "isdecimal" => {
-            let all = !text.is_empty() && text.chars().all(|letter| letter.is_ascii_digit());
-            Arguments::new(given, &[]).map(|_| all.into())
-        }
+        "isdecimal" => all(text, given, numerals::is_decimal),
+        "isdigit" => all(text, given, numerals::is_digit),
+        "isnumeric" => all(text, given, numerals::is_numeric),
         "isidentifier" => {
             let is_first = text.chars().next().is_some_and(|letter| letter.is_alphabetic() || letter == '_');
             let all = is_first && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
@@ -35,6 +35,11 @@ pub(super) fn method(state: &State, text: &str, name: &str, given: &[Value]) -> 
         }
         _ => Err(Error::from(ErrorKind::UnknownMethod)),
     }
+}
+
+/// True if a text has letters, all of this kind.
+fn all(text: &str, given: &[Value], is_one: fn(char) -> bool) -> Result<Value, Error> {
+    Arguments::new(given, &[]).map(|_| (!text.is_empty() && text.chars().all(is_one)).into())
 }
 
 /// A number of spaces; the fuel for them is consumed before they are allocated.

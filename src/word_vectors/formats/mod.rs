@@ -13,7 +13,7 @@ mod text;
 use super::table::WordVectors;
 use crate::artefact::hash_file;
 use crate::error::{Error, Result};
-use source::Source;
+pub(super) use source::Source;
 use std::collections::HashSet;
 use std::path::Path;
 

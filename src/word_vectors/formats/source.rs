@@ -1,7 +1,7 @@
 //! The bytes of a file of vectors: plain, compressed with gzip, or the only file of a zip archive.
 
 use super::EXPECTED;
-use crate::artefact::{guarded, open_regular};
+use crate::artefact::{guarded, open_regular, text_of};
 use crate::error::{Error, Result};
 use crate::limits::{TEXT_BYTES, VECTOR_WIDTH};
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
@@ -14,11 +14,13 @@ use zip::{CompressionMethod, ZipArchive};
 const AHEAD: usize = 1 << 20;
 
 /// A file of vectors, read from its beginning.
-pub(super) struct Source {
+pub(in crate::word_vectors) struct Source {
     pub path: PathBuf,
     reader: Box<dyn BufRead>,
     /// The number of lines read so far.
     pub line: u64,
+    /// The advice for a bad line.
+    expected: &'static str,
 }
 
 /// The first line of word2vec's formats: the number of words and the width of a vector.
@@ -30,7 +32,7 @@ pub(super) struct Header {
 
 impl Source {
     /// Opens a file and finds its compression.
-    pub(super) fn open(path: &Path) -> Result<Source> {
+    pub(in crate::word_vectors) fn open(path: &Path) -> Result<Source> {
         let file = open_regular(path)?;
         let mut plain = BufReader::with_capacity(AHEAD, file);
         let start = plain.fill_buf().map_err(Error::io("read", path))?;
@@ -39,12 +41,17 @@ impl Source {
             [b'P', b'K', 3, 4, ..] => Box::new(BufReader::with_capacity(AHEAD, only_member(path)?)),
             _ => Box::new(plain),
         };
-        Ok(Source { path: path.to_path_buf(), reader, line: 0 })
+        Ok(Source { path: path.to_path_buf(), reader, line: 0, expected: EXPECTED })
+    }
+
+    /// The same source, with other advice for bad lines.
+    pub(in crate::word_vectors) fn expecting(self, expected: &'static str) -> Source {
+        Source { expected, ..self }
     }
 
     /// An error that names the line last read.
-    pub(super) fn bad_line(&self, found: impl std::fmt::Display) -> Error {
-        Error::bad_file(&self.path, format!("line {}: {found}", self.line), EXPECTED)
+    pub(in crate::word_vectors) fn bad_line(&self, found: impl std::fmt::Display) -> Error {
+        Error::bad_file(&self.path, format!("line {}: {found}", self.line), self.expected)
     }
 
     /// An error of the system or of the decompression.
@@ -65,6 +72,28 @@ impl Source {
             line.pop();
         }
         Ok((read > 0).then_some(()))
+    }
+
+    /// Adds the bytes up to the end of the line, but at most `most`; returns their number.
+    pub(in crate::word_vectors) fn next_bytes(&mut self, bytes: &mut Vec<u8>, most: u64) -> Result<u64> {
+        let is_begin = bytes.is_empty();
+        let read = (&mut self.reader).take(most).read_until(b'\n', bytes).map_err(|e| self.unreadable(e))?;
+        self.line += u64::from(is_begin && read > 0);
+        Ok(read as u64)
+    }
+
+    /// Bytes of the line last read, as text.
+    pub(in crate::word_vectors) fn text<'a>(&self, bytes: &'a [u8]) -> Result<&'a str> {
+        if self.line <= 1 {
+            return text_of(&self.path, bytes);
+        }
+        match str::from_utf8(bytes) {
+            Ok(text) if !text.contains('\0') => Ok(text),
+            Ok(_) => Err(self.bad_line("a NUL byte")),
+            Err(error) => {
+                Err(self.bad_line(format!("a byte that is not UTF-8 (0x{:02x})", bytes[error.valid_up_to()])))
+            }
+        }
     }
 
     /// Reads the header if the first line is one: two whole numbers.
