@@ -3,8 +3,8 @@
 use super::folders::Lab;
 use super::picture::{is_signed, signed};
 use super::placed::check_place;
+use super::saved_folders::{place, subfolders};
 use crate::artefact::{self, Card, FolderName};
-use crate::datasets::BUNDLED;
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
 use crate::hook_point::HookPoint;
@@ -159,21 +159,6 @@ impl Drawn {
     }
 }
 
-/// The order of datasets in figures: the bundled ones first, then the others by name.
-fn place(dataset: &str) -> (usize, String) {
-    (BUNDLED.iter().position(|known| *known == dataset).unwrap_or(BUNDLED.len()), dataset.to_string())
-}
-
-/// The datasets of a model with scores in a folder of this name.
-pub fn scored_datasets(lab: &Lab, model: &FolderName, results: &FolderName) -> Vec<FolderName> {
-    let mut all: Vec<FolderName> = subfolders(&lab.probes_of(model))
-        .filter_map(|folder| FolderName::new("dataset", &folder.file_name()?.to_string_lossy()).ok())
-        .filter(|dataset| lab.probes(model, dataset, results).join(SCORES_FILE).is_file())
-        .collect();
-    all.sort_by_key(|dataset| place(dataset));
-    all
-}
-
 /// The scores of the model's other datasets with the same weights and settings as a folder of probes. Unreadable files
 /// are left out: the commands that need them report them.
 pub fn saved_beside(folder: &Path) -> Vec<Scored> {
@@ -195,11 +180,6 @@ pub fn saved_beside(folder: &Path) -> Vec<Scored> {
         is_scored.then(|| Scored { dataset: scores[0].dataset.clone(), scores })
     });
     others.collect()
-}
-
-fn subfolders(folder: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_dir())
 }
 
 /// Draws the figures of each dataset and those of all datasets together; returns the paths of the files.

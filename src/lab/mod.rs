@@ -65,7 +65,7 @@ pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
     Canvas, Drawn, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep,
-    saved_beside, scored_datasets,
+    saved_beside,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
@@ -80,7 +80,7 @@ pub use probing::{
 pub use prompted::Prompted;
 pub use prompting::{Prompting, load_prompts};
 pub use run::{Labelled, Report};
-pub use saved_folders::{probed_datasets, saved_lenses, saved_sweeps};
+pub use saved_folders::{probed_datasets, saved_lenses, saved_sweeps, scored_datasets};
 pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 
 pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};

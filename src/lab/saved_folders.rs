@@ -2,8 +2,9 @@
 
 use super::folders::Lab;
 use crate::artefact::FolderName;
+use crate::datasets::BUNDLED;
 use crate::error::{Error, Result};
-use crate::results::LENS_SCORES_FILE;
+use crate::results::{LENS_SCORES_FILE, SCORES_FILE};
 use std::path::{Path, PathBuf};
 
 /// The folders of a model's sweeps, by name.
@@ -44,4 +45,25 @@ pub fn probed_datasets(lab: &Lab, model: &FolderName) -> Vec<FolderName> {
     let mut names: Vec<FolderName> = names.collect();
     names.sort();
     names
+}
+
+/// The order of datasets in figures: the bundled ones first, then the others by name.
+pub(super) fn place(dataset: &str) -> (usize, String) {
+    (BUNDLED.iter().position(|known| *known == dataset).unwrap_or(BUNDLED.len()), dataset.to_string())
+}
+
+/// The datasets of a model with scores in a folder of this name.
+pub fn scored_datasets(lab: &Lab, model: &FolderName, results: &FolderName) -> Vec<FolderName> {
+    let mut all: Vec<FolderName> = subfolders(&lab.probes_of(model))
+        .filter_map(|folder| FolderName::new("dataset", &folder.file_name()?.to_string_lossy()).ok())
+        .filter(|dataset| lab.probes(model, dataset, results).join(SCORES_FILE).is_file())
+        .collect();
+    all.sort_by_key(|dataset| place(dataset));
+    all
+}
+
+/// The folders within a folder.
+pub(super) fn subfolders(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir())
 }
