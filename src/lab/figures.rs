@@ -1,19 +1,18 @@
 //! Figures as files, each as SVG and PNG, drawn from saved or computed rows.
 
+use super::drawn::{Drawn, captioned_classes, captioned_neurons, captioned_predictions, captioned_sparse};
 use super::folders::Lab;
 use super::picture::{is_signed, signed};
 use super::placed::check_place;
-use super::saved_folders::{place, subfolders};
 use crate::artefact::{self, Card, FolderName};
+use crate::datasets::BUNDLED;
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
-use crate::hook_point::HookPoint;
 use crate::probes::{StrataFinding, best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    ACCURACY, ALL, CENTROID, K_SPARSE, LENS_SCORES_FILE, LensScoreRow, MEAN, NAMES_ONLY, NeuronRow,
-    PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow,
-    StratumRow, SweepRow, UNITS_FILE, UNTRAINED, WORD_VECTORS, load_unchanged_rows,
+    ALL, LENS_SCORES_FILE, LensScoreRow, MEAN, NeuronRow, RIDGE, SCORES_FILE, ScoreRow, StratumRow, SweepRow,
+    load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -126,37 +125,19 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// The rows of one dataset, for drawing.
-pub struct Drawn {
-    /// The dataset.
-    pub dataset: String,
-    /// Its scores.
-    pub scores: Vec<ScoreRow>,
-    /// Its predictions at the best layer.
-    pub predictions: Vec<PredictionRow>,
-    /// Its MLP neurons, if they were analysed.
-    pub neurons: Vec<NeuronRow>,
-    /// The strata of its test entities, if they were scored.
-    pub strata: Vec<StratumRow>,
+/// The order of datasets in figures: the bundled ones first, then the others by name.
+fn place(dataset: &str) -> (usize, String) {
+    (BUNDLED.iter().position(|known| *known == dataset).unwrap_or(BUNDLED.len()), dataset.to_string())
 }
 
-impl Drawn {
-    /// Loads the rows of a folder of probes.
-    ///
-    /// # Errors
-    /// Those of the files.
-    pub fn load(dataset: &str, folder: &Path) -> Result<Drawn> {
-        check_place(folder)?;
-        let units = folder.join("neurons").join(UNITS_FILE);
-        let strata = folder.join("strata").join(STRATA_FILE);
-        Ok(Drawn {
-            dataset: dataset.into(),
-            scores: load_unchanged_rows(&folder.join(SCORES_FILE))?,
-            predictions: load_unchanged_rows(&folder.join(PREDICTIONS_FILE))?,
-            neurons: if units.is_file() { load_unchanged_rows(&units)? } else { Vec::new() },
-            strata: if strata.is_file() { load_unchanged_rows(&strata)? } else { Vec::new() },
-        })
-    }
+/// The datasets of a model with scores in a folder of this name.
+pub fn scored_datasets(lab: &Lab, model: &FolderName, results: &FolderName) -> Vec<FolderName> {
+    let mut all: Vec<FolderName> = subfolders(&lab.probes_of(model))
+        .filter_map(|folder| FolderName::new("dataset", &folder.file_name()?.to_string_lossy()).ok())
+        .filter(|dataset| lab.probes(model, dataset, results).join(SCORES_FILE).is_file())
+        .collect();
+    all.sort_by_key(|dataset| place(dataset));
+    all
 }
 
 /// The scores of the model's other datasets with the same weights and settings as a folder of probes. Unreadable files
@@ -180,6 +161,11 @@ pub fn saved_beside(folder: &Path) -> Vec<Scored> {
         is_scored.then(|| Scored { dataset: scores[0].dataset.clone(), scores })
     });
     others.collect()
+}
+
+fn subfolders(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir())
 }
 
 /// Draws the figures of each dataset and those of all datasets together; returns the paths of the files.
@@ -211,57 +197,6 @@ fn draw_wanted(
     let of_datasets = |figure: &FigureKind| figure.subject == Subject::Datasets && wanted(figure);
     files.extend(canvas.draw(of_datasets, &SavedRows { scores, ..SavedRows::default() }, "")?);
     Ok(files)
-}
-
-fn captioned_predictions(model: &str, drawn: &Drawn) -> Result<Captioned<PredictionRow>> {
-    let Drawn { dataset, scores, predictions, .. } = drawn;
-    let point = best_point(scores)?;
-    let r2 = test_r2(scores, RIDGE, Some(point));
-    let interval = |r: &ScoreRow| format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high);
-    Ok(Captioned {
-        rows: predictions.clone(),
-        title: format!("{dataset}, {model}, {point}"),
-        subtitle: r2.map_or(String::new(), interval),
-        baselines: baselines(scores, point),
-    })
-}
-
-/// The scores of a dataset's classes.
-fn captioned_classes(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Captioned<ScoreRow> {
-    let Some(column) = scores.iter().find(|row| row.metric == ACCURACY).map(|row| &row.target) else {
-        return Captioned::default();
-    };
-    Captioned {
-        rows: scores.iter().filter(|row| row.target == *column).cloned().collect(),
-        title: format!("{dataset}, {model}"),
-        subtitle: format!("classes of the column {column}"),
-        baselines: String::new(),
-    }
-}
-
-/// The scores of a dataset's probes of few dimensions at the best layer, if there are any.
-fn captioned_sparse(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Result<Captioned<ScoreRow>> {
-    let is_sparse = |row: &ScoreRow| row.method.starts_with(K_SPARSE);
-    if !scores.iter().any(is_sparse) {
-        return Ok(Captioned::default());
-    }
-    let point = best_point(scores)?.to_string();
-    let is_drawn = |row: &&ScoreRow| row.hook_point.is_empty() || row.hook_point == point;
-    Ok(Captioned {
-        rows: scores.iter().filter(is_drawn).cloned().collect(),
-        title: format!("{dataset}, {model}, {point}"),
-        subtitle: "ridge probes of the best k dimensions, chosen on training rows".into(),
-        baselines: String::new(),
-    })
-}
-
-fn captioned_neurons(model: &str, dataset: &str, rows: &[NeuronRow]) -> Captioned<NeuronRow> {
-    Captioned {
-        rows: rows.to_vec(),
-        title: format!("{}, {model}: MLP units", dataset.replace('_', " ")),
-        subtitle: "rank correlation with the target, training entities".into(),
-        baselines: String::new(),
-    }
 }
 
 /// The strata over the strongest text, of the mean over the targets.
@@ -338,6 +273,46 @@ pub fn draw_saved(lab: &Lab, names: &SavedNames, observer: &mut dyn Observer) ->
     Ok(files)
 }
 
+/// The folders of a model's sweeps, by name.
+///
+/// # Errors
+/// [`crate::Error::Io`] naming the folder.
+pub fn saved_sweeps(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
+    folders_with(&lab.sweeps(model), "sweep.csv")
+}
+
+/// The folders of a model's lenses that have scores, by name.
+///
+/// # Errors
+/// [`crate::Error::Io`] naming the folder.
+pub fn saved_lenses(lab: &Lab, model: &FolderName) -> Result<Vec<PathBuf>> {
+    folders_with(&lab.lenses(model), LENS_SCORES_FILE)
+}
+
+/// The folders within a folder that have a file of this name, sorted.
+fn folders_with(folder: &Path, file: &str) -> Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(folder).map_err(crate::Error::io("read the folder", folder))?;
+    let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    folders.retain(|folder| folder.join(file).is_file());
+    folders.sort();
+    Ok(folders)
+}
+
+/// The datasets for which the lab has a folder of a model's probes, by name.
+pub fn probed_datasets(lab: &Lab, model: &FolderName) -> Vec<FolderName> {
+    let entries = std::fs::read_dir(lab.probes_of(model)).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        FolderName::new("dataset", &name).ok().filter(|_| entry.path().is_dir())
+    });
+    let mut names: Vec<FolderName> = names.collect();
+    names.sort();
+    names
+}
+
 /// The names of saved results.
 pub struct SavedNames {
     /// The model's name in folders.
@@ -352,25 +327,6 @@ pub struct SavedNames {
     pub lenses: Vec<PathBuf>,
     /// The names of the figures; if empty, all figures whose required rows exist.
     pub figures: Vec<String>,
-}
-
-/// The R² of each baseline at a hook point, as text; empty if no baseline was scored.
-pub(super) fn baselines(scores: &[ScoreRow], point: HookPoint) -> String {
-    let embed = Some(HookPoint::ResidPre(0)).filter(|_| scores.iter().any(|row| row.method == UNTRAINED));
-    let all = [
-        ("names only", NAMES_ONLY, None),
-        ("word vectors", WORD_VECTORS, None),
-        ("untrained", UNTRAINED, Some(point)),
-        ("shuffled weights", SHUFFLED_WEIGHTS, Some(point)),
-        ("embed", RIDGE, embed),
-        ("shuffled labels", SHUFFLED, Some(point)),
-        ("oracle: the group's mean", CENTROID, None),
-    ];
-    let words = all.into_iter().filter_map(|(name, method, point)| {
-        let score = test_r2(scores, method, point)?;
-        Some(format!("{name} {:.2}", score.value).replace('-', "−"))
-    });
-    words.collect::<Vec<String>>().join(", ")
 }
 
 /// Draws the figures of a lens from its scores; returns the paths of the files.

@@ -13,8 +13,8 @@
 //! - `lenses`: the next token that the model would predict from an earlier layer
 //! - `word_vectors`: word vectors learned from texts; `training_text` finds the text of a trained model
 //! - `experiment`, `run`: all stages, from one file
-//! - `saved_folders`: the folders of saved rows
-//! - `figures`: figures as files; `picture`: the signature of a PNG; `placed`: exchanged folders
+//! - `figures`: figures as files; `drawn`: the rows of a dataset's figures; `picture`: the signature of a PNG;
+//!   `placed`: exchanged folders
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
 //!   `written`: parses values in the format of flags
 
@@ -22,6 +22,7 @@ mod causes;
 mod comparison;
 mod datasets;
 mod dictionaries;
+mod drawn;
 mod experiment;
 mod extraction;
 mod facade;
@@ -38,7 +39,6 @@ mod probing;
 mod prompted;
 mod prompting;
 mod run;
-mod saved_folders;
 mod saved_probes;
 mod steering;
 mod strata;
@@ -61,11 +61,12 @@ pub use dictionaries::{
     TrainedDictionary, clamp_groups, group_row, group_rows, kind_of, list, load_dictionary, top_tokens,
     train_dictionary,
 };
+pub use drawn::Drawn;
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep,
-    saved_beside,
+    Canvas, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep,
+    probed_datasets, saved_beside, saved_lenses, saved_sweeps, scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};
 pub use geometry::{Geometry, geometry};
@@ -80,7 +81,6 @@ pub use probing::{
 pub use prompted::Prompted;
 pub use prompting::{Prompting, load_prompts};
 pub use run::{Labelled, Report};
-pub use saved_folders::{probed_datasets, saved_lenses, saved_sweeps, scored_datasets};
 pub use saved_probes::{ProbeChoice, ProbeFinder, SavedProbes};
 
 pub use steering::{Change, Latent, LoadedLatent, ReadingTable, SteeredText, readings};

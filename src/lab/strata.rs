@@ -1,4 +1,4 @@
-//! Where the surplus lies: in strata of the test entities by rank, tokens, script or group.
+//! The surplus in strata of the test entities: by rank, tokens, script or group.
 
 use super::extraction::{Done, ExtractionJob, report_locked};
 use super::probing::{ProbeReport, ProbingJob, fit_all};

@@ -55,7 +55,11 @@ impl StrataFinding {
         let (strata, whole) = (of(by), *of(ALL).first()?);
         let p_value = |row: &&StratumRow| {
             let standard_error = (row.against_rest_high - row.against_rest_low) / (2.0 * LIMIT_OF_95);
-            two_sided(row.against_rest / standard_error, MANY)
+            // Without a width, or without variance in the others, nothing can be said.
+            match row.against_rest.is_finite() && standard_error > 0.0 {
+                true => two_sided(row.against_rest / standard_error, MANY),
+                false => f64::NAN,
+            }
         };
         let differs = rejected_by_holm(&strata.iter().map(p_value).collect::<Vec<_>>(), LEVEL);
         let differing = strata.iter().zip(&differs).filter(|(_, differs)| **differs).map(|(row, _)| row);

@@ -43,7 +43,7 @@ impl Texts<'_> {
                 if is_end {
                     receive(None)?;
                 }
-                done += lines.piece.len() as u64 + 1;
+                done += lines.piece.len() as u64;
                 if done - shown > PIECE {
                     shown = done;
                     show(if total == 0 { done } else { done.min(total - 1) });

@@ -29,6 +29,9 @@ const STEPS: usize = 3;
 const CYCLES: usize = 60;
 /// The number of tasks of a product: fixed, so that sums do not depend on the number of threads.
 const TASKS: usize = 8;
+/// The eigenvalue, relative to the largest, below which errors are no longer relative to the eigenvalue itself: a singular
+/// value of a thousandth of the largest.
+const SMALL: f64 = 1e-6;
 /// Directions shorter than this, relative to the longest of their block, are dropped from a block.
 const SHORTEST: f64 = 1e-7;
 
@@ -151,15 +154,16 @@ fn between(a: &Mat<f64>, b: &Mat<f64>) -> Mat<f64> {
     product
 }
 
-/// The largest of the lengths of `Bx − θx` divided by `θ`, over the first `wanted` columns.
+/// The largest of the lengths of `Bx − θx` divided by `θ`, over the first `wanted` columns. A `θ` below [`SMALL`] of the
+/// largest counts as that, since rounding errors of the largest one are in all products.
 fn largest_error(x: &Mat<f64>, times_b: &Mat<f64>, restriction: &Mat<f64>, wanted: usize) -> f64 {
-    let floor = (0..x.ncols()).map(|j| restriction[(j, j)]).fold(0.0, f64::max) * 1e-12;
+    let floor = (0..x.ncols()).map(|j| restriction[(j, j)]).fold(0.0, f64::max) * SMALL;
     let error = |j: usize| {
         let theta = restriction[(j, j)];
         let pairs = x.col(j).iter().zip(times_b.col(j).iter());
-        let square: f64 = pairs.map(|(x, bx)| (bx - theta * x).powi(2)).sum();
-        // The remaining eigenvalues are 0.
-        if theta <= floor { 0.0 } else { square.sqrt() / theta }
+        let length = pairs.map(|(x, bx)| (bx - theta * x).powi(2)).sum::<f64>().sqrt();
+        // Without pairs of words, all products are 0.
+        if length > 0.0 { length / theta.max(floor) } else { 0.0 }
     };
     (0..wanted.min(x.ncols())).map(error).fold(0.0, f64::max)
 }
