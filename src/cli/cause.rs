@@ -9,7 +9,7 @@ use super::within::within;
 use clap::Args;
 use mappa::Result;
 use mappa::artefact::FolderName;
-use mappa::lab::suggest::{command, of_model, quoted};
+use mappa::lab::suggest::{command, flag, of_model, path};
 use mappa::lab::{AnswerChoice, CauseReport, CauseSettings, Lab, Threshold, cause};
 use mappa::limits::{ANY, CHOICES, EPOCHS, PAIRS, RANDOM, RESAMPLES, VECTOR_WIDTH};
 use mappa::model::Model;
@@ -129,14 +129,14 @@ impl Cause {
         let rank = 2 * row.map_or(1, |row| row.rank);
         let dataset = row.map_or("", |row| &row.dataset);
         let from = self.from.settings();
-        let mut rest = format!("--dataset {}", quoted(from.dataset.as_deref().unwrap_or(dataset)));
+        let mut rest = flag("dataset", from.dataset.as_deref().unwrap_or(dataset));
         if let Some(probes) = &from.probes {
-            rest += &format!(" --probes {}", quoted(&probes.to_string_lossy()));
+            rest += &format!(" --probes {}", path(probes));
         }
         rest += &flags_of(&self.texts.settings());
-        rest += &format!(" --answers {}", quoted(&self.answers.to_string()));
+        rest += &flag("answers", &self.answers.to_string());
         if let Some(at) = &self.at {
-            rest += &format!(" --at {}", quoted(&at.to_string()));
+            rest += &flag("at", &at.to_string());
         }
         rest += &format!(" --layers {} --rank {rank} --called rank-{rank}", report.layer);
         command(lab, &of_model(model), "cause", &rest)

@@ -92,7 +92,7 @@ impl Learn {
         let observer = &mut TerminalObserver::default();
         let report = learn_vectors(lab, &self.job(), observer)?;
         print(&report);
-        let file = suggest::quoted(&report.file.to_string_lossy());
+        let file = suggest::path(&report.file);
         let model = self.model.as_deref().map(suggest::of_name).unwrap_or_default();
         say!("vectors: {}", report.file.display());
         let rest = format!("--dataset world_place --vectors {file}");

@@ -62,7 +62,8 @@ impl CurvePanel {
         let mut scene = Scene::new(width, top + HEIGHT + BELOW);
         draw_head(&mut scene, caption, &legend);
         let [x_label, y_label] = self.labels.each_ref().map(String::as_str);
-        let of_ticks = Interval::of(self.ticks.iter().map(|(at, _)| *at)).widened(0.04);
+        let of_scores = drawn.iter().flat_map(|curve| &curve.scores).filter_map(|(x, _)| *x);
+        let of_ticks = Interval::of(self.ticks.iter().map(|(at, _)| *at).chain(of_scores)).widened(0.04);
         let ticks = self.ticks.clone();
         let x = Axis { low: of_ticks.low, high: of_ticks.high, ticks, label: x_label.to_string() };
         let y = Axis::round(Interval::new(if least < 0.0 { FLOOR } else { 0.0 }, 1.0), 6, y_label);

@@ -246,7 +246,7 @@ fn the_figures_of_classes_and_of_few_dimensions_have_their_words() {
         assert!(svg.contains(words), "{words}");
     }
     let svg = svg_of(r2_by_k(&sparse(), &CAPTION, Format::Svg));
-    for words in ["the best k dimensions", "all dimensions", "names only", ">64<", "R² on the test rows"] {
+    for words in ["the best k dimensions", "all dimensions", "names only", "\n64\n", "R² on the test rows"] {
         assert!(svg.contains(words), "{words}");
     }
     assert!(refusal(r2_by_k(&[], &CAPTION, Format::Svg)).contains("scores.csv"));

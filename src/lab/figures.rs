@@ -1,8 +1,6 @@
 //! Figures as files, each as SVG and PNG, drawn from saved or computed rows.
 
-use super::captions::{
-    Named, captioned_classes, captioned_neurons, captioned_predictions, captioned_sparse, captioned_strata,
-};
+use super::drawn::{Drawn, captioned_classes, captioned_neurons, captioned_predictions, captioned_sparse};
 use super::folders::Lab;
 use super::picture::{is_signed, signed};
 use super::placed::check_place;
@@ -10,11 +8,11 @@ use crate::artefact::{self, Card, FolderName};
 use crate::datasets::BUNDLED;
 use crate::error::Result;
 use crate::figures::{Captioned, FIGURES, FigureKind, Format, SavedRows, Subject, letters_without_glyph};
-use crate::probes::{best_point, test_r2};
+use crate::probes::{StrataFinding, best_point, test_r2};
 use crate::progress::Observer;
 use crate::results::{
-    LENS_SCORES_FILE, LensScoreRow, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE,
-    STRATA_FILE, ScoreRow, StratumRow, SweepRow, UNITS_FILE, load_unchanged_rows,
+    ALL, LENS_SCORES_FILE, LensScoreRow, MEAN, NeuronRow, RIDGE, SCORES_FILE, ScoreRow, StratumRow, SweepRow,
+    load_unchanged_rows,
 };
 use crate::steering::points;
 use std::path::{Path, PathBuf};
@@ -127,39 +125,6 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// The rows of one dataset, for drawing.
-pub struct Drawn {
-    /// The dataset.
-    pub dataset: String,
-    /// Its scores.
-    pub scores: Vec<ScoreRow>,
-    /// Its predictions at the best layer.
-    pub predictions: Vec<PredictionRow>,
-    /// Its MLP neurons, if they were analysed.
-    pub neurons: Vec<NeuronRow>,
-    /// The strata of its test entities, if they were scored.
-    pub strata: Vec<StratumRow>,
-}
-
-impl Drawn {
-    /// Loads the rows of a folder of probes.
-    ///
-    /// # Errors
-    /// Those of the files.
-    pub fn load(dataset: &str, folder: &Path) -> Result<Drawn> {
-        check_place(folder)?;
-        let units = folder.join("neurons").join(UNITS_FILE);
-        let strata = folder.join("strata").join(STRATA_FILE);
-        Ok(Drawn {
-            dataset: dataset.into(),
-            scores: load_unchanged_rows(&folder.join(SCORES_FILE))?,
-            predictions: load_unchanged_rows(&folder.join(PREDICTIONS_FILE))?,
-            neurons: if units.is_file() { load_unchanged_rows(&units)? } else { Vec::new() },
-            strata: if strata.is_file() { load_unchanged_rows(&strata)? } else { Vec::new() },
-        })
-    }
-}
-
 /// The order of datasets in figures: the bundled ones first, then the others by name.
 fn place(dataset: &str) -> (usize, String) {
     (BUNDLED.iter().position(|known| *known == dataset).unwrap_or(BUNDLED.len()), dataset.to_string())
@@ -221,10 +186,9 @@ fn draw_wanted(
         |figure: &FigureKind| matches!(figure.subject, Subject::Dataset { .. }) && wanted(figure);
     let mut files = Vec::new();
     for one in datasets {
-        let of = Named { model, dataset: &one.dataset };
-        let predictions = captioned_predictions(of, &one.scores, &one.predictions)?;
-        let neurons = captioned_neurons(of, &one.neurons);
-        let (classes, sparse) = (captioned_classes(of, &one.scores), captioned_sparse(of, &one.scores)?);
+        let (predictions, neurons) =
+            (captioned_predictions(model, one)?, captioned_neurons(model, &one.dataset, &one.neurons));
+        let (classes, sparse) = (captioned_classes(model, one), captioned_sparse(model, one)?);
         let strata = captioned_strata(&one.strata);
         let rows = SavedRows { predictions, classes, sparse, neurons, strata, ..SavedRows::default() };
         files.extend(canvas.draw(of_dataset, &rows, &one.dataset)?);
@@ -233,6 +197,18 @@ fn draw_wanted(
     let of_datasets = |figure: &FigureKind| figure.subject == Subject::Datasets && wanted(figure);
     files.extend(canvas.draw(of_datasets, &SavedRows { scores, ..SavedRows::default() }, "")?);
     Ok(files)
+}
+
+/// The strata over the strongest text, of the mean over the targets.
+fn captioned_strata(rows: &[StratumRow]) -> Captioned<StratumRow> {
+    let text = StrataFinding::strongest_text(rows).unwrap_or_default();
+    let rows: Vec<StratumRow> =
+        rows.iter().filter(|row| row.text == text && row.target == MEAN).cloned().collect();
+    let Some(whole) = rows.iter().find(|row| row.by == ALL) else { return Captioned::default() };
+    let StratumRow { dataset, model, hook_point, surplus, surplus_low, surplus_high, .. } = whole;
+    let title = format!("{}, {model}, {hook_point}: where the surplus lies", dataset.replace('_', " "));
+    let subtitle = format!("surplus over `{text}` {surplus:.3} (95 % {surplus_low:.3} to {surplus_high:.3})");
+    Captioned { rows, title, subtitle: subtitle.replace('-', "−"), baselines: String::new() }
 }
 
 /// Draws the figure of the strata of a dataset's test entities; returns the paths of the files.
@@ -254,8 +230,7 @@ pub fn draw_neurons(
     rows: &[NeuronRow],
     canvas: &mut Canvas,
 ) -> Result<Vec<PathBuf>> {
-    let rows =
-        SavedRows { neurons: captioned_neurons(Named { model, dataset }, rows), ..SavedRows::default() };
+    let rows = SavedRows { neurons: captioned_neurons(model, dataset, rows), ..SavedRows::default() };
     canvas.draw(|figure| matches!(figure.subject, Subject::Dataset { .. }), &rows, dataset)
 }
 

@@ -112,7 +112,7 @@ pub fn load_lens(lab: &Lab, model: &Model, given: &str, observer: &mut dyn Obser
         None => {
             let found =
                 format!("`{given}`, which is neither in {} nor a folder", lab.lenses(&model.name).display());
-            let fit = suggest::command(lab, &suggest::of_model(model), "lens fit", "");
+            let fit = suggest::command_in_error(lab, &suggest::of_model(model), "lens fit", "");
             return Err(Error::invalid("lens", found, format!("a saved lens; `{fit}` makes one")));
         }
     };

@@ -13,15 +13,16 @@
 //! - `lenses`: the next token that the model would predict from an earlier layer
 //! - `word_vectors`: word vectors learned from texts; `training_text` finds the text of a trained model
 //! - `experiment`, `run`: all stages, from one file
-//! - `figures`: figures as files; `captions`: their titles and subtitles; `picture`: the signature of a PNG; `placed`: exchanged folders
+//! - `figures`: figures as files; `drawn`: the rows of a dataset's figures; `picture`: the signature of a PNG;
+//!   `placed`: exchanged folders
 //! - `next_step`: the command to suggest after probes; `suggest`: commands to paste; `toml_file`: parses TOML;
 //!   `written`: parses values in the format of flags
 
-mod captions;
 mod causes;
 mod comparison;
 mod datasets;
 mod dictionaries;
+mod drawn;
 mod experiment;
 mod extraction;
 mod facade;
@@ -60,10 +61,11 @@ pub use dictionaries::{
     TrainedDictionary, clamp_groups, group_row, group_rows, kind_of, list, load_dictionary, top_tokens,
     train_dictionary,
 };
+pub use drawn::Drawn;
 pub use experiment::Experiment;
 pub use extraction::{Done, ExtractionJob, ExtractionSettings, merge_shards};
 pub use figures::{
-    Canvas, Drawn, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep,
+    Canvas, SavedNames, draw_lens, draw_neurons, draw_probes, draw_saved, draw_strata, draw_sweep,
     probed_datasets, saved_beside, saved_lenses, saved_sweeps, scored_datasets,
 };
 pub use folders::{ACTIVATIONS, Lab};

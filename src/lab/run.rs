@@ -1,9 +1,10 @@
 //! Runs an experiment from beginning to end: activations, probes, figures, sweeps; reuses completed stages.
 
 use super::datasets::{Pulled, find};
+use super::drawn::Drawn;
 use super::experiment::Experiment;
 use super::extraction::{Done, ExtractionSettings, refuse_shared};
-use super::figures::{Canvas, Drawn, draw_probes, draw_sweep, is_drawn, saved_beside};
+use super::figures::{Canvas, draw_probes, draw_sweep, is_drawn, saved_beside};
 use super::folders::Lab;
 use super::next_step::{Given, NextStep};
 use super::probing::{PreparedRequest, ProbeReport, ProbeRequest, ProbingJob};

@@ -333,52 +333,55 @@ mod tests {
     use rand::seq::IndexedRandom;
     use rand::{Rng, SeedableRng};
 
+    /// Texts, and what is shown of them.
+    const CASES: [(&str, &str); 42] = [
+        ("s3://KEY:SECRET@bucket/a/b", "s3://***@bucket/a/b"),
+        ("s3://KEY:SEC/RET+x=@bucket/a", "s3://***@bucket/a"),
+        ("s3://KEY:SEC/RE?T@bucket/a", "s3://***@bucket/a"),
+        ("s3://KEY:12/3@bucket/a?sig=x", "s3://***@bucket/a?***"),
+        ("s3://KEY:SEC/RET", "s3://***"),
+        ("s3:///KEY:SECRET@bucket", "s3:///***@bucket"),
+        ("s3:/KEY:SECRET@bucket", "s3:/***@bucket"),
+        ("s3//TOKEN@bucket", "s3//***@bucket"),
+        ("KEY:SECRET@host/x", "***@host/x"),
+        ("KEY:SEC://RET@host/x", "***@host/x"),
+        ("--to=KEY:SECRET@host", "--to=***@host"),
+        ("KEY%3ASEC@s3://bucket", "***@s3://bucket"),
+        ("user%3AS%40host", "***%40host"),
+        ("user%253AS%2540host", "***%2540host"),
+        ("x.blob/c%3Ftoken%3DS", "x.blob/c%3F***"),
+        ("x.org/a&token=S", "x.org/a&***"),
+        ("a;sig=S.", "a;***."),
+        ("https://x/y&foo=S", "https://x/y&***"),
+        ("https://x/y;token=S&b=c", "https://x/y;***"),
+        ("https://user:\"S@h", "https://***@h"),
+        ("\"https://user:\\\"S@h\"", "\"https://***@h\""),
+        ("https://user:/S@h", "https://***@h"),
+        ("https://user:123/S@h", "https://***@h"),
+        ("https://user:S EC@h/x", "https://*** ***@h/x"),
+        ("hf_S@hub.co/x", "***@hub.co/x"),
+        ("S@localhost:8080", "***@localhost:8080"),
+        ("--model=S@10.0.0.1/x", "--model=***@10.0.0.1/x"),
+        ("a hf_abcdefghijklmnopqrstuvwxyzABCDEFGH b", "a *** b"),
+        ("s3://KEY%3ASECRET%40bucket", "s3://***%40bucket"),
+        ("htp:/me:pass@x/y?TOKEN", "htp:/***@x/y?***"),
+        ("https:\\\\x\\y?TOKEN", "https:\\\\x\\y?***"),
+        ("https://hf_token@hub.example/x", "https://***@hub.example/x"),
+        ("https://me:pass@hub.example:8443", "https://***@hub.example:8443"),
+        ("https://x.blob/c?sv=2&sig=s%2F: 403", "https://x.blob/c?***: 403"),
+        ("https://x/y?X-Amz-Signature=a&X-Amz-Date=b", "https://x/y?***"),
+        ("https://x/y#access_token=a", "https://x/y#***"),
+        ("x.blob/c?sig=abc, then", "x.blob/c?***, then"),
+        ("x.blob/c#token=abc", "x.blob/c#***"),
+        ("two: s3://A:B@c and (gs://D@e/f?g=h)", "two: s3://***@c and (gs://***@e/f?***)"),
+        ("s3://A:B@c,gs://D@e/f?g,h", "s3://***@c,gs://***@e/f?***"),
+        ("\"https://a:b@c/d\"", "\"https://***@c/d\""),
+        ("s3://KEY:SEC\nRET@bucket x", "s3://***@bucket x"),
+    ];
+
     #[test]
     fn secrets_are_hidden_and_the_rest_stays() {
-        for (text, expected) in [
-            ("s3://KEY:SECRET@bucket/a/b", "s3://***@bucket/a/b"),
-            ("s3://KEY:SEC/RET+x=@bucket/a", "s3://***@bucket/a"),
-            ("s3://KEY:SEC/RE?T@bucket/a", "s3://***@bucket/a"),
-            ("s3://KEY:12/3@bucket/a?sig=x", "s3://***@bucket/a?***"),
-            ("s3://KEY:SEC/RET", "s3://***"),
-            ("s3:///KEY:SECRET@bucket", "s3:///***@bucket"),
-            ("s3:/KEY:SECRET@bucket", "s3:/***@bucket"),
-            ("s3//TOKEN@bucket", "s3//***@bucket"),
-            ("KEY:SECRET@host/x", "***@host/x"),
-            ("KEY:SEC://RET@host/x", "***@host/x"),
-            ("--to=KEY:SECRET@host", "--to=***@host"),
-            ("KEY%3ASEC@s3://bucket", "***@s3://bucket"),
-            ("user%3AS%40host", "***%40host"),
-            ("user%253AS%2540host", "***%2540host"),
-            ("x.blob/c%3Ftoken%3DS", "x.blob/c%3F***"),
-            ("x.org/a&token=S", "x.org/a&***"),
-            ("a;sig=S.", "a;***."),
-            ("https://x/y&foo=S", "https://x/y&***"),
-            ("https://x/y;token=S&b=c", "https://x/y;***"),
-            ("https://user:\"S@h", "https://***@h"),
-            ("\"https://user:\\\"S@h\"", "\"https://***@h\""),
-            ("https://user:/S@h", "https://***@h"),
-            ("https://user:123/S@h", "https://***@h"),
-            ("https://user:S EC@h/x", "https://*** ***@h/x"),
-            ("hf_S@hub.co/x", "***@hub.co/x"),
-            ("S@localhost:8080", "***@localhost:8080"),
-            ("--model=S@10.0.0.1/x", "--model=***@10.0.0.1/x"),
-            ("a hf_abcdefghijklmnopqrstuvwxyzABCDEFGH b", "a *** b"),
-            ("s3://KEY%3ASECRET%40bucket", "s3://***%40bucket"),
-            ("htp:/me:pass@x/y?TOKEN", "htp:/***@x/y?***"),
-            ("https:\\\\x\\y?TOKEN", "https:\\\\x\\y?***"),
-            ("https://hf_token@hub.example/x", "https://***@hub.example/x"),
-            ("https://me:pass@hub.example:8443", "https://***@hub.example:8443"),
-            ("https://x.blob/c?sv=2&sig=s%2F: 403", "https://x.blob/c?***: 403"),
-            ("https://x/y?X-Amz-Signature=a&X-Amz-Date=b", "https://x/y?***"),
-            ("https://x/y#access_token=a", "https://x/y#***"),
-            ("x.blob/c?sig=abc, then", "x.blob/c?***, then"),
-            ("x.blob/c#token=abc", "x.blob/c#***"),
-            ("two: s3://A:B@c and (gs://D@e/f?g=h)", "two: s3://***@c and (gs://***@e/f?***)"),
-            ("s3://A:B@c,gs://D@e/f?g,h", "s3://***@c,gs://***@e/f?***"),
-            ("\"https://a:b@c/d\"", "\"https://***@c/d\""),
-            ("s3://KEY:SEC\nRET@bucket x", "s3://***@bucket x"),
-        ] {
+        for (text, expected) in CASES {
             assert_eq!(without_secrets(text), expected, "{text}");
             assert_eq!(without_secrets(expected), expected);
         }
@@ -468,7 +471,7 @@ mod tests {
         let keys = ["token", "sig", "X-Amz-Signature", "access_token", "api_key", "Password", "auth"];
         let around =
             [("", ""), ("\"", "\""), ("(", ")."), ("`", "`"), ("found ", ": refused"), ("--to=", "")];
-        for _ in 0..20_000 {
+        for _ in 0..5_000 {
             let n = random.random_range(0..8);
             let noise: String = (0..n).map(|_| *letters.choose(&mut random).unwrap()).collect();
             let secret = format!("S{noise}SECRET");

@@ -77,7 +77,7 @@ impl FitLens {
             say!("figure: {}", file.display());
         }
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let rest = format!("--prompt \"Oslo is in\" --lens {}", suggest::quoted(&name));
+        let rest = suggest::flag("prompt", "Oslo is in") + &suggest::flag("lens", &name);
         say!("next: {}", suggest::command(lab, &self.model.flags(), "lens", &rest));
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! Probes with their scores, for printing, drawing and steering.
 
-use super::super::captions::baselines;
+use super::super::drawn::{Drawn, baselines};
 use super::super::extraction::Done;
-use super::super::figures::Drawn;
 use super::job::ProbingJob;
 use crate::artefact::FolderName;
 use crate::datasets::TargetKind;

@@ -1,33 +1,58 @@
-//! Titles and subtitles of the figures of one dataset, and the rows below them.
+//! The saved rows of one dataset, with the captions of their figures.
 
+use super::placed::check_place;
 use crate::error::Result;
 use crate::figures::Captioned;
 use crate::hook_point::HookPoint;
-use crate::probes::{StrataFinding, best_point, test_r2};
+use crate::probes::{best_point, test_r2};
 use crate::results::{
-    ACCURACY, ALL, CENTROID, K_SPARSE, MEAN, NAMES_ONLY, NeuronRow, PredictionRow, RIDGE, SHUFFLED,
-    SHUFFLED_WEIGHTS, ScoreRow, StratumRow, UNTRAINED, WORD_VECTORS,
+    ACCURACY, CENTROID, K_SPARSE, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE,
+    SHUFFLED, SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow, StratumRow, UNITS_FILE, UNTRAINED, WORD_VECTORS,
+    load_unchanged_rows,
 };
+use std::path::Path;
 
-/// The model and the dataset of a figure.
-#[derive(Clone, Copy)]
-pub(super) struct Named<'a> {
-    pub model: &'a str,
-    pub dataset: &'a str,
+/// The rows of one dataset, for drawing.
+pub struct Drawn {
+    /// The dataset.
+    pub dataset: String,
+    /// Its scores.
+    pub scores: Vec<ScoreRow>,
+    /// Its predictions at the best layer.
+    pub predictions: Vec<PredictionRow>,
+    /// Its MLP neurons, if they were analysed.
+    pub neurons: Vec<NeuronRow>,
+    /// The strata of its test entities, if they were scored.
+    pub strata: Vec<StratumRow>,
+}
+
+impl Drawn {
+    /// Loads the rows of a folder of probes.
+    ///
+    /// # Errors
+    /// Those of the files.
+    pub fn load(dataset: &str, folder: &Path) -> Result<Drawn> {
+        check_place(folder)?;
+        let units = folder.join("neurons").join(UNITS_FILE);
+        let strata = folder.join("strata").join(STRATA_FILE);
+        Ok(Drawn {
+            dataset: dataset.into(),
+            scores: load_unchanged_rows(&folder.join(SCORES_FILE))?,
+            predictions: load_unchanged_rows(&folder.join(PREDICTIONS_FILE))?,
+            neurons: if units.is_file() { load_unchanged_rows(&units)? } else { Vec::new() },
+            strata: if strata.is_file() { load_unchanged_rows(&strata)? } else { Vec::new() },
+        })
+    }
 }
 
 /// The predictions at the best layer.
-pub(super) fn captioned_predictions(
-    of: Named,
-    scores: &[ScoreRow],
-    predictions: &[PredictionRow],
-) -> Result<Captioned<PredictionRow>> {
-    let Named { model, dataset } = of;
+pub(super) fn captioned_predictions(model: &str, drawn: &Drawn) -> Result<Captioned<PredictionRow>> {
+    let Drawn { dataset, scores, predictions, .. } = drawn;
     let point = best_point(scores)?;
     let r2 = test_r2(scores, RIDGE, Some(point));
     let interval = |r: &ScoreRow| format!("test R² {:.3} (95 % {:.3} to {:.3})", r.value, r.low, r.high);
     Ok(Captioned {
-        rows: predictions.to_vec(),
+        rows: predictions.clone(),
         title: format!("{dataset}, {model}, {point}"),
         subtitle: r2.map_or(String::new(), interval),
         baselines: baselines(scores, point),
@@ -35,8 +60,7 @@ pub(super) fn captioned_predictions(
 }
 
 /// The scores of a dataset's classes.
-pub(super) fn captioned_classes(of: Named, scores: &[ScoreRow]) -> Captioned<ScoreRow> {
-    let Named { model, dataset } = of;
+pub(super) fn captioned_classes(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Captioned<ScoreRow> {
     let Some(column) = scores.iter().find(|row| row.metric == ACCURACY).map(|row| &row.target) else {
         return Captioned::default();
     };
@@ -49,8 +73,10 @@ pub(super) fn captioned_classes(of: Named, scores: &[ScoreRow]) -> Captioned<Sco
 }
 
 /// The scores of a dataset's probes of few dimensions at the best layer, if there are any.
-pub(super) fn captioned_sparse(of: Named, scores: &[ScoreRow]) -> Result<Captioned<ScoreRow>> {
-    let Named { model, dataset } = of;
+pub(super) fn captioned_sparse(
+    model: &str,
+    Drawn { dataset, scores, .. }: &Drawn,
+) -> Result<Captioned<ScoreRow>> {
     let is_sparse = |row: &ScoreRow| row.method.starts_with(K_SPARSE);
     if !scores.iter().any(is_sparse) {
         return Ok(Captioned::default());
@@ -65,27 +91,14 @@ pub(super) fn captioned_sparse(of: Named, scores: &[ScoreRow]) -> Result<Caption
     })
 }
 
-/// The MLP neurons of a dataset.
-pub(super) fn captioned_neurons(of: Named, rows: &[NeuronRow]) -> Captioned<NeuronRow> {
-    let Named { model, dataset } = of;
+/// MLP neurons of a dataset.
+pub(super) fn captioned_neurons(model: &str, dataset: &str, rows: &[NeuronRow]) -> Captioned<NeuronRow> {
     Captioned {
         rows: rows.to_vec(),
         title: format!("{}, {model}: MLP units", dataset.replace('_', " ")),
         subtitle: "rank correlation with the target, training entities".into(),
         baselines: String::new(),
     }
-}
-
-/// The strata over the strongest text, of the mean over the targets.
-pub(super) fn captioned_strata(rows: &[StratumRow]) -> Captioned<StratumRow> {
-    let text = StrataFinding::strongest_text(rows).unwrap_or_default();
-    let rows: Vec<StratumRow> =
-        rows.iter().filter(|row| row.text == text && row.target == MEAN).cloned().collect();
-    let Some(whole) = rows.iter().find(|row| row.by == ALL) else { return Captioned::default() };
-    let StratumRow { dataset, model, hook_point, surplus, surplus_low, surplus_high, .. } = whole;
-    let title = format!("{}, {model}, {hook_point}: where the surplus lies", dataset.replace('_', " "));
-    let subtitle = format!("surplus over `{text}` {surplus:.3} (95 % {surplus_low:.3} to {surplus_high:.3})");
-    Captioned { rows, title, subtitle: subtitle.replace('-', "−"), baselines: String::new() }
 }
 
 /// The R² of each baseline at a hook point, as text; empty if no baseline was scored.
