@@ -134,6 +134,20 @@ fn print_verdicts(datasets: &[(String, &ProbeReport)]) {
     }
 }
 
+/// The heads of the table of other methods.
+const HEADS_OF_OTHERS: [&str; 10] = [
+    "method",
+    "score",
+    "value",
+    "95 % interval",
+    "names-only",
+    "majority",
+    "vectors",
+    "untrained",
+    "weights",
+    "labels",
+];
+
 /// Prints the other methods at the ridge probe's best layer, each with its own baselines.
 pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
     for (dataset, report) in datasets {
@@ -184,19 +198,7 @@ pub(super) fn print_others(datasets: &[(String, &ProbeReport)]) {
         if !lines.is_empty() {
             say!();
             say!("{dataset}, other methods at {point}:");
-            let heads = [
-                "method",
-                "score",
-                "value",
-                "95 % interval",
-                "names-only",
-                "majority",
-                "vectors",
-                "untrained",
-                "weights",
-                "labels",
-            ];
-            print_columns(&heads, &lines);
+            print_columns(&HEADS_OF_OTHERS, &lines);
         }
     }
 }
