@@ -84,7 +84,7 @@ fn scores_are_those_of_each_text_alone_and_the_last_layer_is_the_model() {
         }
         let last = scores.last().unwrap();
         assert!(last.kl.abs() < 1e-9 && last.agreement == 1.0, "{last:?}");
-        assert_eq!(last.cross_entropy, scores_of(&scores, last.point));
+        assert_eq!(last.cross_entropy, scores_of(scores, last.point));
     }
     assert_eq!(scores[0].last(), scores[1].last());
     // The model's own loss, by other code.

@@ -82,7 +82,7 @@ pub fn address_without_secrets(address: &str) -> String {
     let text = &decoded.text;
     let place = place_at(text).unwrap_or(0);
     let mut ranges = match text.rfind('@').filter(|at| *at >= place) {
-        Some(at) => [vec![place..at], query(text, at)].concat(),
+        Some(at) => std::iter::once(place..at).chain(query(text, at)).collect(),
         None => hidden(text, place, &text[..place]).ranges,
     };
     ranges.extend(hub_tokens(text));
@@ -199,7 +199,7 @@ fn in_word(word: &str) -> Found {
             match word.rfind('@').filter(|at| *at >= place) {
                 // The "scheme" belongs to the secret, as in `KEY:SEC://RET@bucket`.
                 Some(at) if word[..scheme].ends_with(':') => {
-                    Found { ranges: [vec![0..at], query(word, at)].concat(), is_open: false }
+                    Found { ranges: std::iter::once(0..at).chain(query(word, at)).collect(), is_open: false }
                 }
                 _ => {
                     let mut found = hidden(word, place, &word[scheme..place]);
@@ -233,8 +233,10 @@ fn hidden(word: &str, place: usize, scheme: &str) -> Found {
     let has_password =
         !is_path && port.is_some_and(|port| !is_port(port) || (!is_usual && user_end(address).is_some()));
     match if has_password { user_end(address) } else { user_end(authority) } {
-        Some(at) => Found { ranges: [vec![place..at], query(word, at)].concat(), is_open: false },
-        None if has_password => Found { ranges: vec![place..word.len()], is_open: true },
+        Some(at) => {
+            Found { ranges: std::iter::once(place..at).chain(query(word, at)).collect(), is_open: false }
+        }
+        None if has_password => Found { ranges: std::iter::once(place..word.len()).collect(), is_open: true },
         None => Found { ranges: query(word, place), is_open: false },
     }
 }

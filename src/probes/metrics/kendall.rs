@@ -269,8 +269,8 @@ impl Inversions {
 
     #[inline(always)]
     fn take(&mut self, short: &mut [u32; LANES]) {
-        for i in 0..LANES {
-            self.sums[i] += u64::from(std::mem::take(&mut short[i]));
+        for (sum, short) in self.sums.iter_mut().zip(short) {
+            *sum += u64::from(std::mem::take(short));
         }
     }
 }

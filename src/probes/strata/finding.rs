@@ -91,7 +91,7 @@ impl fmt::Display for StrataFinding {
             [than("larger", larger), than("smaller", smaller)].into_iter().flatten().collect();
         match parts.is_empty() {
             true => {
-                write!(f, "{by}: no stratum's surplus differs from that of the others by more than chance")?
+                write!(f, "{by}: no stratum's surplus differs from that of the others by more than chance")?;
             }
             false => write!(f, "{by}: the surplus is {} than elsewhere", parts.join(", "))?,
         }
