@@ -153,7 +153,7 @@ fn geometry_rows_equal_those_computed_from_activations_and_probes() {
     }
     refused(
         mappa(lab, &["probe", "geometry", "--dataset", "art"]),
-        &["--dataset", "mappa probe --dataset art"],
+        &["--dataset", "mappa probe --lab", "--dataset art"],
     );
     refused(mappa(lab, &["probe", "geometry", "--model", "gpt9"]), &["--model", "gpt9", "mappa probe"]);
 }

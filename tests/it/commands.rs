@@ -197,7 +197,7 @@ impl Stage {
         }
         let towns: String = (0..40).map(|i| format!("town {i},{}\n", 100 + i * i)).collect();
         write(&at("towns.csv"), format!("name,population\n{towns}"));
-        let prompts: String = (0..40)
+        let prompts: String = (0..200)
             .map(|i| {
                 format!(
                     "\"{} number {i}\",{}\n",

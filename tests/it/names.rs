@@ -91,7 +91,7 @@ const FLAGS: [&[&str]; 21] = [
     &["vectors", "learn", "nothing.txt", "--name=NAME"],
     &["neurons", "--dataset=NAME"],
     &["lens", "--prompt", "Oslo", "--lens=NAME"],
-    &["lens", "fit", "--name=NAME"],
+    &["lens", "fit", "--texts", "nothing.txt", "--name=NAME"],
     &["models", "inspect", "NAME"],
 ];
 

@@ -159,7 +159,6 @@ fn invalid_settings_and_data_are_refused_before_any_fit() {
     with(&[path], &["years.csv: row 8", "NaN", "number"]);
     write(&|_| "1900".into());
     with(&[path], &["year of years", "1900 for all 30", "differ"]);
-    std::fs::remove_dir_all(lab.path().join("activations")).unwrap();
     write(&|i| i.to_string());
     with(&[path, "--split", "group:kind"], &["group:kind on years", "`same`", "two groups"]);
     with(&[path, "--method", "logistic", "--classes", "kind"], &["--classes kind", "one class, `same`"]);
