@@ -61,7 +61,7 @@ impl Figure {
         let names = SavedNames { model, results: folder, datasets: names, sweeps, lenses, figures };
         let mut files = draw_saved(lab, &names, &mut TerminalObserver::default())?;
         if self.figures.is_empty() || self.figures.iter().any(|name| name == "used_by_layer") {
-            files.extend(draw_saved_causes(&causes, &mut TerminalObserver::default())?);
+            files.extend(draw_saved_causes(lab, &causes, &mut TerminalObserver::default())?);
         }
         if files.is_empty() {
             let expected = "rows of `mappa probe`, `mappa neurons`, `mappa cause`, `mappa steer sweep` or `mappa lens fit`";

@@ -387,9 +387,10 @@ fn every_command_is_in_the_table() {
             (!name.is_empty() && name != "help").then(|| name.to_string())
         });
         let below: Vec<String> = names.collect();
-        // `probe` and `steer` are commands, and have subcommands.
-        if below.is_empty() || help.contains("Usage: mappa steer [") || help.contains("Usage: mappa probe [")
-        {
+        // These are commands, and have subcommands.
+        let is_both =
+            ["steer", "probe", "lens"].iter().any(|name| help.contains(&format!("Usage: mappa {name} [")));
+        if below.is_empty() || is_both {
             commands.insert(path.join(" "));
         }
         left.extend(below.into_iter().map(|name| [&path[..], &[name]].concat()));

@@ -57,13 +57,17 @@ pub fn saved_causes(lab: &Lab, model: &FolderName) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// Those of the files, of drawing and of saving.
-pub fn draw_saved_causes(folders: &[PathBuf], observer: &mut dyn Observer) -> Result<Vec<PathBuf>> {
+pub fn draw_saved_causes(
+    lab: &Lab,
+    folders: &[PathBuf],
+    observer: &mut dyn Observer,
+) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for folder in folders {
         check_place(folder)?;
         let rows: Vec<InterchangeRow> = load_unchanged_rows(&folder.join(INTERCHANGE_FILE))?;
         let card = Card::load(&folder.join("card.json"))?.unwrap_or_default();
-        let scores = card.notes.get("probes").map(|probes| Path::new(probes).join(SCORES_FILE));
+        let scores = card.notes.get("probes").map(|probes| lab.root().join(probes).join(SCORES_FILE));
         let scores = scores.filter(|file| file.is_file()).map(|file| load_rows(&file)).transpose()?;
         let canvas = &mut Canvas::new(folder.clone(), observer);
         files.extend(draw_cause(&rows, &scores.unwrap_or_default(), canvas)?);

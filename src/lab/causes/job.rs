@@ -210,7 +210,9 @@ impl CauseJob<'_> {
         save_rows(&folder.join(ANGLES_FILE), &angles)?;
         save_rows(&folder.join(SUBSPACE_ABLATIONS_FILE), &ablations)?;
         let files = [INTERCHANGE_FILE, ANGLES_FILE, SUBSPACE_ABLATIONS_FILE];
-        let probes = self.probes.folder.display();
+        // Relative, so that the lab may be moved.
+        let probes =
+            self.probes.folder.strip_prefix(self.lab.root()).unwrap_or(&self.probes.folder).display();
         card.note("probes", probes).with_files(&folder, &files)?.save(&folder.join("card.json"))?;
         Ok(CauseRows { interchange, angles, ablations, layer, n_new: missing.len() })
     }
