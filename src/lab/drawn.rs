@@ -6,9 +6,9 @@ use crate::figures::Captioned;
 use crate::hook_point::HookPoint;
 use crate::probes::{best_point, test_r2};
 use crate::results::{
-    ACCURACY, CENTROID, K_SPARSE, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE, SCORES_FILE,
-    SHUFFLED, SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow, StratumRow, UNITS_FILE, UNTRAINED, WORD_VECTORS,
-    load_unchanged_rows,
+    ACCURACY, AUROC, CENTROID, K_SPARSE, NAMES_ONLY, NeuronRow, PREDICTIONS_FILE, PredictionRow, RIDGE,
+    SCORES_FILE, SHUFFLED, SHUFFLED_WEIGHTS, STRATA_FILE, ScoreRow, StratumRow, TEST, UNITS_FILE, UNTRAINED,
+    WORD_VECTORS, load_unchanged_rows,
 };
 use std::path::Path;
 
@@ -59,13 +59,18 @@ pub(super) fn captioned_predictions(model: &str, drawn: &Drawn) -> Result<Captio
     })
 }
 
-/// The scores of a dataset's classes.
+/// The scores of a dataset's classes; without AUROC if it is not defined because the test rows, or those of every
+/// resample, have one class.
 pub(super) fn captioned_classes(model: &str, Drawn { dataset, scores, .. }: &Drawn) -> Captioned<ScoreRow> {
     let Some(column) = scores.iter().find(|row| row.metric == ACCURACY).map(|row| &row.target) else {
         return Captioned::default();
     };
+    let is_auroc = |row: &&ScoreRow| row.metric == AUROC && row.split == TEST;
+    let is_defined = |row: &ScoreRow| [row.value, row.low, row.high].iter().all(|value| value.is_finite());
+    let is_shown = scores.iter().filter(is_auroc).all(is_defined);
+    let rows = scores.iter().filter(|row| row.target == *column && (is_shown || row.metric != AUROC));
     Captioned {
-        rows: scores.iter().filter(|row| row.target == *column).cloned().collect(),
+        rows: rows.cloned().collect(),
         title: format!("{dataset}, {model}"),
         subtitle: format!("classes of the column {column}"),
         baselines: String::new(),
