@@ -10,12 +10,14 @@ use std::process::{Command, Output};
 /// Commands that need a network.
 const NETWORK: [&str; 2] = ["mappa datasets pull", "mappa models pull"];
 /// Numbers that only make a command slow, each with a smaller number that replaces it.
-const SMALLER: [(&str, &str); 5] = [
+const SMALLER: [(&str, &str); 7] = [
     ("--latents 2048", "--latents 64"),
     ("--sentences 24", "--sentences 1"),
     ("--epochs 3", "--epochs 1"),
     ("--groups 10", "--groups 1"),
     ("--groups 13", "--groups 1"),
+    ("--answers country", "--answers country --pairs 20 --epochs 1"),
+    ("--at 1500", "--at 1500 --pairs 20 --epochs 1"),
 ];
 /// The commit of the models in the hub's cache.
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
