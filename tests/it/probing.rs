@@ -38,8 +38,13 @@ fn a_held_out_group_is_predicted_from_the_others() {
     let args = ["nyc_place", "--split", "group:borough_name", "--cluster", "borough_name"];
     let printed = done(lab.path(), &[&SMALL[..], &args].concat());
     assert!(printed.contains("nyc_place: 5 folds; of ") && printed.contains("lie within 1 km"), "{printed}");
+    assert!(printed.contains("if each fold's layer is chosen without its test rows"), "{printed}");
+    assert!(printed.contains("intervals over only 5 groups contain the true score less often"), "{printed}");
     let folder = "nyc_place/empty.split_group_borough_name.cluster_borough_name";
     let rows = scores(lab.path(), folder);
+    let nested = score(&rows, ["nested-ridge", ""], R2);
+    let best = (0..6).map(|layer| score(&rows, ["ridge", &layer.to_string()], R2)).fold(f64::MIN, f64::max);
+    assert!(nested > 0.3 && nested < best + 0.05, "{nested} {best}");
     let held_out = score(&rows, ["ridge", "5"], R2);
     // For a borough without training entities, the oracle predicts the mean of all others, which is far away.
     assert!(held_out > 0.3 && held_out > score(&rows, ["group centroid", ""], R2) + 0.3, "{held_out}");
