@@ -235,31 +235,27 @@ impl Inversions {
         let (mut short, mut left_in_short) = ([0_u32; LANES], self.n_in_32_bits);
         for start in (0..from.len()).step_by(2 * width) {
             let end = (start + 2 * width).min(from.len());
-            let (mut left, mut right) = (start, (start + width).min(from.len()));
-            let (mut n_right, mut at) = ([0_u32; LANES], start);
+            let mut run = Merge { left: start, right: (start + width).min(from.len()), n_right: [0; LANES] };
+            let mut at = start;
             while at < end {
-                let stop = if self.n_in_32_bits > 0 { (at + left_in_short).min(end) } else { at + 1 };
-                for (at, to) in (at..stop).zip(&mut to[at..stop]) {
-                    // Without a branch, because the processor could not predict it.
-                    let bit = from_right[at / BITS] >> (at % BITS) & 1;
-                    let next = if bit == 1 { right } else { left };
-                    (left, right) = (left + 1 - bit as usize, right + bit as usize);
-                    let mask = 0_u32.wrapping_sub(bit as u32);
-                    *to = from[next];
+                let stop = (at + left_in_short.max(1)).min(end);
+                if self.n_in_32_bits == 0 {
+                    let (left, before) = run.step(from_right, at, from, to);
                     for i in 0..LANES {
-                        let count: u32 = from[next][i].into();
-                        if self.n_in_32_bits > 0 {
-                            short[i] += (count & !mask) * n_right[i];
-                        } else {
-                            self.sums[i] += u64::from(count & !mask) * u64::from(n_right[i]);
-                        }
-                        n_right[i] += count & mask;
+                        self.sums[i] += u64::from(left[i]) * u64::from(before[i]);
                     }
-                }
-                left_in_short = left_in_short.saturating_sub(stop - at);
-                if left_in_short == 0 {
-                    self.take(&mut short);
-                    left_in_short = self.n_in_32_bits;
+                } else {
+                    for at in at..stop {
+                        let (left, before) = run.step(from_right, at, from, to);
+                        for i in 0..LANES {
+                            short[i] += left[i] * before[i];
+                        }
+                    }
+                    left_in_short -= stop - at;
+                    if left_in_short == 0 {
+                        self.take(&mut short);
+                        left_in_short = self.n_in_32_bits;
+                    }
                 }
                 at = stop;
             }
@@ -272,6 +268,39 @@ impl Inversions {
         for (sum, short) in self.sums.iter_mut().zip(short) {
             *sum += u64::from(std::mem::take(short));
         }
+    }
+}
+
+/// The state of one merge: the next rows of both runs, and the sum of the right rows so far.
+struct Merge {
+    left: usize,
+    right: usize,
+    n_right: [u32; LANES],
+}
+
+impl Merge {
+    /// Moves the next row; returns its counts if it is a left row (otherwise 0), and the sum of the right rows before it.
+    #[inline(always)]
+    fn step<C: Count>(
+        &mut self,
+        from_right: &[u64],
+        at: usize,
+        from: &[RowCounts<C>],
+        to: &mut [RowCounts<C>],
+    ) -> ([u32; LANES], [u32; LANES]) {
+        // Without a branch, because the processor could not predict it.
+        let bit = from_right[at / BITS] >> (at % BITS) & 1;
+        let row = from[if bit == 1 { self.right } else { self.left }];
+        (self.left, self.right) = (self.left + 1 - bit as usize, self.right + bit as usize);
+        to[at] = row;
+        let (mask, before) = (0_u32.wrapping_sub(bit as u32), self.n_right);
+        let mut left = [0; LANES];
+        for i in 0..LANES {
+            let count: u32 = row[i].into();
+            left[i] = count & !mask;
+            self.n_right[i] += count & mask;
+        }
+        (left, before)
     }
 }
 

@@ -31,19 +31,21 @@ impl RankOrder {
         ranks: &mut Vec<RowCounts<u32>>,
     ) {
         ranks.resize(counts.len(), u32::NONE);
+        let ranks = ranks.as_mut_slice();
         let (mut start, mut below) = (0, u32::NONE);
         for &end in &self.run_ends {
             let mut size = u32::NONE;
             for &row in &self.order[start..end] {
+                let counts = counts[row];
                 for lane in 0..AT_ONCE {
-                    size[lane] += counts[row][lane].into();
+                    size[lane] += counts[lane].into();
                 }
             }
-            for &row in &self.order[start..end] {
-                for lane in 0..AT_ONCE {
-                    ranks[row][lane] = 2 * below[lane] + size[lane] + 1;
-                }
+            let mut rank = u32::NONE;
+            for lane in 0..AT_ONCE {
+                rank[lane] = 2 * below[lane] + size[lane] + 1;
             }
+            self.order[start..end].iter().for_each(|&row| ranks[row] = rank);
             for lane in 0..AT_ONCE {
                 below[lane] += size[lane];
             }
