@@ -40,6 +40,8 @@ mod predictions;
 mod r2_by_k;
 mod r2_by_layer;
 mod readings;
+#[cfg(test)]
+mod refusal_tests;
 mod scatter;
 mod scene;
 mod strata;
